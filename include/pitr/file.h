@@ -1,0 +1,35 @@
+/*
+ * file.h -- whole small files, durable writes, locks.
+ */
+#ifndef PITR_FILE_H
+#define PITR_FILE_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+#include "pitr/buf.h"
+
+/* Append a file's content to out.  0; 1 if it does not exist; -1. */
+int file_read(const char *path, size_t max, struct buf *out);
+/*
+ * Create a file that must not exist, with this mode; durable (file and
+ * directory synced) when 0 is returned.  -1 leaves nothing.
+ */
+int file_create(const char *path, mode_t mode, const void *p, size_t n);
+/* -1 with ERR_KEY if group or others can read it or another user owns it. */
+int file_check_private(const char *path);
+int dir_sync(const char *path);
+/* mkdir -p with this mode for what is missing, each synced. */
+int dir_make(const char *path, mode_t mode);
+/* Remove a directory and all below it; what is absent is fine. */
+int dir_remove(const char *path);
+
+/*
+ * An advisory lock on a file, created if need be.  It ends with the process
+ * that holds it, however that ends.  NULL with ERR_LOCKED names the holder's
+ * process id and what it does.
+ */
+struct lock;
+struct lock *lock_take(const char *path, const char *what);
+void lock_free(struct lock *l); /* releases it; NULL is fine */
+
+#endif

@@ -1,0 +1,26 @@
+/*
+ * mem.h -- allocation that cannot fail, and memory for secrets.
+ *
+ * Out of memory aborts the process: publishing is atomic, so nothing is lost.
+ */
+#ifndef PITR_MEM_H
+#define PITR_MEM_H
+
+#include <stddef.h>
+#include "pitr/err.h"
+
+void *xmalloc(size_t n);
+void *xcalloc(size_t n, size_t size);
+void *xrealloc(void *p, size_t n);
+/* Grow an array for n + 1 elements; *cap is in elements. */
+void *xgrow(void *p, size_t n, size_t *cap, size_t size);
+char *xstrdup(const char *s); /* NULL gives NULL */
+char *xstrndup(const char *s, size_t n);
+void *xmemdup(const void *p, size_t n);
+char *xasprintf(const char *fmt, ...) PRINTF(1, 2);
+
+#define NELEM(a) (sizeof(a) / sizeof((a)[0]))
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
+
+#endif

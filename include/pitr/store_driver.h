@@ -1,0 +1,24 @@
+/*
+ * store_driver.h -- what a store driver implements (store.h is for users).
+ */
+#ifndef PITR_STORE_DRIVER_H
+#define PITR_STORE_DRIVER_H
+
+#include "pitr/store.h"
+
+struct store_ops {
+    struct sink *(*put)(void *impl, const char *name, enum store_put how);
+    struct source *(*get)(void *impl, const char *name, uint64_t offset);
+    int (*stat)(void *impl, const char *name, uint64_t *size);
+    int (*remove)(void *impl, const char *name);
+    int (*list)(void *impl, const char *prefix, bool flat,
+        struct store_list *out); /* need not sort */
+    void (*close)(void *impl);
+};
+
+/* Takes impl; where is copied. */
+struct store *store_new(const struct store_ops *ops, void *impl,
+    const char *where);
+void store_list_add(struct store_list *l, const char *name, uint64_t size);
+
+#endif
