@@ -1,0 +1,115 @@
+/*
+ * event.h -- events of the binary log: the bounds-checked grammar, no I/O.
+ *
+ * Source: MariaDB sql/log_event.h and log_event.cc; the knowledge base's
+ * "2-Binlog Event Header", "Gtid_log_event", "Query_log_event".  Raw bytes are
+ * always kept as they came; an unknown type is described by its number only.
+ */
+#ifndef PITR_EVENT_H
+#define PITR_EVENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "pitr/buf.h"
+#include "pitr/gtid.h"
+
+#define EVENT_HEADER_SIZE 19
+#define EVENT_SIZE_MAX (1u << 30) /* and a little: bounded at twice that */
+#define EVENT_FLAG_ARTIFICIAL 0x20
+#define BINLOG_MAGIC "\xfe" "bin"
+
+enum event_type {
+    EV_QUERY = 2, EV_STOP = 3, EV_ROTATE = 4, EV_INTVAR = 5, EV_LOAD = 6,
+    EV_RAND = 13, EV_USER_VAR = 14, EV_FORMAT = 15, EV_XID = 16,
+    EV_BEGIN_LOAD = 17, EV_EXECUTE_LOAD = 18, EV_TABLE_MAP = 19,
+    EV_INCIDENT = 26, EV_HEARTBEAT = 27, EV_XA_PREPARE = 38,
+    EV_ANNOTATE_ROWS = 160, EV_CHECKPOINT = 161, EV_GTID = 162,
+    EV_GTID_LIST = 163, EV_START_ENCRYPTION = 164,
+    EV_QUERY_COMPRESSED = 165,
+};
+
+struct event {          /* the common header, of a borrowed buffer */
+    const uint8_t *raw; /* whole event, header and checksum included */
+    uint32_t size;      /* bytes of raw */
+    uint32_t timestamp; /* seconds since 1970 UTC: start of the statement */
+    uint8_t type;
+    uint32_t server_id;
+    uint32_t end_pos; /* in the server's file; wraps at 4 GiB */
+    uint16_t flags;
+    const uint8_t *body; /* after the header */
+    uint32_t body_size;  /* without the checksum */
+};
+
+/* What has to be known of a log to read its events. */
+struct event_format {
+    bool known;    /* a Format_description was seen */
+    bool checksum; /* events end with a CRC32 */
+    char server_version[51];
+};
+
+/*
+ * Parse one event's header from exactly n bytes.  A Format_description updates
+ * *fmt first, since it tells of its own checksum.  Checks the CRC where there
+ * is one.  0, or -1 (ERR_VERIFY: "CRC", "size", ...).
+ */
+int event_parse(struct event_format *fmt, const void *p, size_t n,
+    struct event *out);
+uint32_t event_crc32(uint32_t crc, const void *p, size_t n); /* zlib's */
+
+const char *event_type_text(uint8_t type); /* "Gtid", ...; "unknown (172)" */
+
+#define GTID_FL_STANDALONE 1
+#define GTID_FL_GROUP_COMMIT_ID 2
+#define GTID_FL_TRANSACTIONAL 4
+#define GTID_FL_DDL 32
+#define GTID_FL_PREPARED_XA 64
+#define GTID_FL_COMPLETED_XA 128
+struct event_gtid {
+    struct gtid gtid;
+    uint8_t flags;  /* GTID_FL_* (FL_STANDALONE: one event, no end of its own) */
+    uint64_t time_us; /* of the event's header */
+    bool start_alter, end_alter; /* FL_START_ALTER_E1; COMMIT or ROLLBACK ALTER */
+};
+int event_gtid(const struct event *e, struct event_gtid *out);
+
+struct event_query {
+    const char *schema;
+    size_t schema_size;
+    const char *sql; /* of a compressed one: owned by scratch */
+    size_t sql_size;
+    uint16_t error;
+};
+/* scratch: may be filled; only the start of a compressed statement (its first
+ * 4 KiB) is expanded where the codec allows, else sql is "". */
+int event_query(const struct event *e, struct event_query *out);
+
+struct event_rotate {
+    uint64_t position;
+    const char *file; /* not NUL-terminated */
+    size_t file_size;
+};
+int event_rotate(const struct event *e, struct event_rotate *out);
+int event_gtid_list(const struct event *e, struct gtid_pos *out);
+
+/*
+ * Where groups (transactions) begin and end.  Feed every stored event in
+ * order; zero it to start.
+ */
+enum group_step {
+    GROUP_OUTSIDE, /* not part of a transaction (Format, Rotate, Stop ...) */
+    GROUP_BEGIN,   /* the Gtid that begins one */
+    GROUP_INSIDE,
+    GROUP_END, /* the event that completes it */
+};
+struct group_state {
+    bool open, standalone;
+    struct event_gtid gtid; /* of the group that is open or just ended */
+};
+/* The step, or -1 where the events do not follow each other (ERR_VERIFY). */
+int group_next(struct group_state *g, const struct event *e);
+
+/* Is a statement's text DDL or account management, by its first words?
+ * Leading comments and spaces are skipped. */
+bool sql_is_ddl(const char *sql, size_t n);
+
+#endif

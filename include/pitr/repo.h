@@ -1,0 +1,81 @@
+/*
+ * repo.h -- a repository: what the objects of one server's backups have in
+ * common, and the ends of the chains through which they are written and read.
+ *
+ * One repository holds one server.  Its file "repository" is a signed text
+ * that says so (doc/FORMAT.md); objects are
+ *
+ *   backup/ID/part-000001 ...   rows
+ *   backup/ID/schema            what is not rows
+ *   backup/ID/manifest          published last: makes the backup count
+ *   binlog/EEEE-SSSSSSSSSS-TIME segments; see segment.h
+ */
+#ifndef PITR_REPO_H
+#define PITR_REPO_H
+
+#include <stdbool.h>
+#include "pitr/file.h"
+#include "pitr/keys.h"
+#include "pitr/sealed.h"
+#include "pitr/store.h"
+
+struct repo {
+    struct store *store;
+    uint8_t id[REPO_ID_SIZE];
+    char *server;
+    uint64_t created_us;
+    uint8_t signer[32];          /* whose signatures count */
+    struct public_key recipients[SEAL_RECIPIENTS_MAX];
+    size_t n_recipients;
+    struct signing_key *signing; /* NULL where only reading */
+    char *local_path;            /* NULL on a vault */
+};
+
+/*
+ * Make a repository in the directory path (created if need be; must be empty):
+ * a new signing key at signing_path (must not exist), the signed repository
+ * file.  With secret (one of the recipients) the signing key is endorsed, and
+ * it is proved that what is sealed to the recipients is opened by it.
+ */
+int repo_init(const char *path, const char *server, const char *signing_path,
+    const struct public_key *recipients, size_t n,
+    const struct secret_key *secret);
+
+/*
+ * Open one.  server (may be NULL) must be its server: ERR_NOREPO.
+ * signing_path: needed for writing, must be the repository's (ERR_KEY).
+ */
+struct repo *repo_open(const char *path, const char *server,
+    const char *signing_path);
+void repo_close(struct repo *r); /* NULL is fine */
+
+/*
+ * May the reader trust the repository's signer?  With an endorsement by key's
+ * identity, or with expect (32 bytes, may be NULL) equal to it: 0.  Otherwise
+ * warns, once, with the signer's text to compare, and returns 0; -1 with
+ * ERR_VERIFY where an endorsement or expect says otherwise.
+ */
+int repo_trust(struct repo *r, const struct secret_key *key,
+    const uint8_t *expect);
+
+/* One writer of a kind ("backup", "stream") at a time: ERR_LOCKED. */
+struct lock *repo_lock(const struct repo *r, const char *what);
+
+/*
+ * The chain zstd -> seal -> store for a new object.  meta: public note for the
+ * header.  *seal_out (may be NULL) gets the seal stage, for seal_set_meta().
+ */
+struct sink *repo_put(struct repo *r, enum seal_kind kind, const char *name,
+    const struct buf *meta, int level, enum store_put how,
+    struct sink **seal_out);
+/* The chain store -> open -> unzstd of a closed object; see open_source(). */
+struct source *repo_get(struct repo *r, enum seal_kind kind, const char *name,
+    const struct secret_key *key, const uint8_t digest[DIGEST_SIZE]);
+/* The header of an object and, for a closed one, its last mark.  No secret is
+ * needed.  mark may be NULL.  1, 0 if it is not closed (or has no mark), -1. */
+int repo_peek(struct repo *r, enum seal_kind kind, const char *name,
+    struct seal_header *h, struct seal_mark *mark);
+
+#define ZSTD_LEVEL_DEFAULT 1
+
+#endif

@@ -1,0 +1,139 @@
+/*
+ * segment.h -- the archived binary log: sealed, growing segments in a chain.
+ *
+ * A segment's plaintext is a binlog file that the stock tools read: magic,
+ * the Format_description of the server's file, then events as they came.  A
+ * segment never spans two files of the server and is cut only between
+ * transactions; where the connection broke inside one, the segment ends with a
+ * part of a transaction which readers leave out (`complete_bytes`), and which
+ * the next segment has whole.
+ *
+ * Segments form a chain: each header tells the position at which it starts and
+ * the length and digest of the one before.  A gap (the log is not there any
+ * more, or it is another log) ends a chain; the next segment starts a new
+ * epoch, and its header says why.  Names: "binlog/EEEE-SSSSSSSSSS-TIME".
+ */
+#ifndef PITR_SEGMENT_H
+#define PITR_SEGMENT_H
+
+#include "pitr/event.h"
+#include "pitr/gtid.h"
+#include "pitr/repo.h"
+
+enum segment_cause {
+    SEGMENT_FIRST = 1, /* of the repository */
+    SEGMENT_NEXT,      /* goes on where the one before ended */
+    SEGMENT_GAP,       /* does not: see why */
+};
+
+/* The public note in a segment's header. */
+struct segment_start {
+    uint32_t epoch; /* from 1 */
+    uint64_t seq;   /* from 1, over all epochs */
+    enum segment_cause cause;
+    char *why;             /* of a gap: for people; "" otherwise */
+    struct gtid_pos gtid;  /* state before its first event */
+    uint64_t started_us;   /* clock of pitr's host */
+    char *server_version, *source_file; /* the server's binlog file */
+    uint64_t source_pos;
+    uint32_t server_id;
+    char *server_uid; /* @@server_uid, "" where there is none */
+    /* the one before; size 0 for SEGMENT_FIRST */
+    char *prev_name;
+    uint64_t prev_size; /* bytes that count: up to its last mark */
+    uint8_t prev_digest[DIGEST_SIZE]; /* of that mark */
+};
+
+/* The public note in each of its marks. */
+struct segment_state {
+    uint64_t bytes;          /* plaintext so far */
+    uint64_t complete_bytes; /* up to the end of the last whole transaction */
+    uint64_t groups;         /* whole transactions so far */
+    struct gtid_pos gtid;    /* state after the last whole transaction */
+    uint64_t newest_us;      /* latest time of a transaction so far; 0: none */
+    uint64_t first_us;       /* time of the first transaction; 0: none */
+    /* All that the server committed before this moment (its clock) is in: the
+     * stream had caught up then.  0: not known yet. */
+    uint64_t complete_until_us;
+    char *source_file;
+    uint64_t source_pos; /* after the last whole transaction */
+};
+void segment_start_free(struct segment_start *s); /* content */
+void segment_state_free(struct segment_state *s);
+
+void segment_start_format(const struct segment_start *s, struct buf *out);
+int segment_start_parse(const void *p, size_t n, struct segment_start *out);
+void segment_state_format(const struct segment_state *s, struct buf *out);
+int segment_state_parse(const void *p, size_t n, struct segment_state *out);
+
+char *segment_name(uint32_t epoch, uint64_t seq, uint64_t started_us);
+/* 0, or -1 if name is none of a segment (ERR_VERIFY). */
+int segment_name_parse(const char *name, uint32_t *epoch, uint64_t *seq,
+    uint64_t *started_us);
+
+/* --- writing (one thread) --- */
+struct segment_writer;
+
+/*
+ * The end of the chain as it is durable in the repository, found without a
+ * secret: the last segment's start, its last good mark's state, and the link
+ * for the next one.  Returns 1; 0 where there is no segment yet; -1.
+ * A segment without any good mark counts with the state it started from.
+ */
+struct segment_tail {
+    struct segment_start start;
+    struct segment_state state;
+    char *name;
+    uint64_t size;
+    uint8_t digest[DIGEST_SIZE];
+};
+int segment_tail_find(struct repo *r, struct segment_tail *out);
+void segment_tail_free(struct segment_tail *t);
+
+/*
+ * Begin a segment.  start has all but prev_*, epoch and seq, which come from
+ * tail (NULL for the first of a repository): cause SEGMENT_GAP begins a new
+ * epoch.  format is the Format_description event as it came.
+ */
+struct segment_writer *segment_begin(struct repo *r,
+    const struct segment_tail *tail, struct segment_start *start,
+    const struct buf *format, int level);
+/* Append an event's raw bytes, whose step in its group is `step`; gtid is that
+ * of the group.  pos: server's file offset after it. */
+int segment_event(struct segment_writer *w, const struct event *e, int step,
+    const struct event_gtid *gtid, uint64_t pos);
+/* Make all that was appended durable: frame, mark, sync.  complete_until_us:
+ * see segment_state; 0 leaves it as it was. */
+int segment_flush(struct segment_writer *w, uint64_t complete_until_us);
+uint64_t segment_bytes(const struct segment_writer *w);  /* plaintext */
+const struct segment_state *segment_now(const struct segment_writer *w);
+/* Close it for good, giving the tail for the next; frees w, also on failure.
+ * tail (content replaced) may be NULL. */
+int segment_close(struct segment_writer *w, struct segment_tail *tail);
+void segment_abort(struct segment_writer *w); /* leaves it as it is */
+
+/* --- reading --- */
+
+/* A segment of the catalogue. */
+struct segment_info {
+    char *name;
+    uint64_t size;  /* bytes that count */
+    uint8_t digest[DIGEST_SIZE];
+    bool closed;
+    struct segment_start start;
+    struct segment_state state; /* at its end */
+};
+void segment_info_free(struct segment_info *s);
+
+struct segment_reader;
+/* Reads events up to s->state.complete_bytes.  s is borrowed. */
+struct segment_reader *segment_open(struct repo *r,
+    const struct segment_info *s, const struct secret_key *key);
+/* 1 with an event (borrowed until the next call) and its step in its group
+ * (enum group_step; the group's Gtid is segment_group()); 0 at the end; -1 */
+int segment_read(struct segment_reader *r, struct event *e, int *step);
+const struct event_gtid *segment_group(const struct segment_reader *r);
+const struct event_format *segment_format(const struct segment_reader *r);
+void segment_reader_free(struct segment_reader *r);
+
+#endif
