@@ -1,0 +1,33 @@
+/*
+ * dump.h -- one consistent logical backup into a repository.
+ */
+#ifndef PITR_DUMP_H
+#define PITR_DUMP_H
+
+#include "pitr/db.h"
+#include "pitr/manifest.h"
+#include "pitr/repo.h"
+
+struct dump_conf {
+    const struct db_conf *source;
+    struct repo *repo; /* opened for writing, locked by the caller */
+    unsigned jobs;     /* connections that read; at least 1 */
+    int level;         /* of zstd */
+    uint64_t lock_wait_us; /* bound for every lock that can hold up writers */
+};
+
+/*
+ * Returns 0 with the manifest as published (caller owns), or -1: then nothing
+ * is listed and the objects written so far were removed as far as possible.
+ * What could not be captured exactly is warned of (log_warn) and is in the
+ * manifest's warnings.
+ */
+int dump_run(const struct dump_conf *conf, struct manifest **out);
+
+/* The privileges that a backup and a stream need, as GRANT statements for this
+ * server's version.  account: "'pitr'@'localhost'".  Owned. */
+char *dump_grants(unsigned version, const char *account);
+/* Which of them the connection's account lacks: one a line, "" if none. */
+int dump_missing_grants(struct db *db, struct buf *out);
+
+#endif

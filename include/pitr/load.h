@@ -1,0 +1,49 @@
+/*
+ * load.h -- a backup into a server that does not have those schemas yet.
+ */
+#ifndef PITR_LOAD_H
+#define PITR_LOAD_H
+
+#include "pitr/db.h"
+#include "pitr/manifest.h"
+#include "pitr/repo.h"
+
+struct load_conf {
+    const struct db_conf *target;
+    struct repo *repo;
+    const struct secret_key *key;
+    const struct manifest *manifest;
+    unsigned jobs;
+    bool verify; /* read every table back and compare its checksum */
+    bool force_version; /* an older target than the source */
+};
+
+struct load_report {
+    uint64_t tables, rows, bytes;
+    uint64_t verified_tables;
+    uint64_t load_us, index_us, verify_us;
+};
+
+/*
+ * Is the target fit?  Not a replica, version, none of the backup's schemas
+ * there, or only such as a restore of this same repository has left half done
+ * (they are then dropped by load_run()).  Checked before anything is written.
+ */
+int load_check(const struct load_conf *conf);
+int load_run(const struct load_conf *conf, struct load_report *out);
+
+/*
+ * Settings of the target that are changed for the time of a restore (events
+ * off, durability relaxed, ...) and put back by load_settings_restore().
+ */
+struct load_settings;
+struct load_settings *load_settings_apply(const struct db_conf *target);
+int load_settings_restore(struct load_settings *s); /* frees s */
+
+/*
+ * After the replay: events of the scheduler get back their recorded status,
+ * and the mark of a restore that is under way is removed.
+ */
+int load_finish(const struct load_conf *conf);
+
+#endif

@@ -1,0 +1,45 @@
+/*
+ * replay.h -- the archived log into the target, through the target's own
+ * replication applier: pitr is a small primary on a loopback port.
+ */
+#ifndef PITR_REPLAY_H
+#define PITR_REPLAY_H
+
+#include "pitr/catalog.h"
+#include "pitr/db.h"
+
+struct replay_conf {
+    const struct db_conf *target;
+    struct repo *repo;
+    const struct secret_key *key;
+    const struct catalog *catalog;
+    const struct plan *plan;
+    uint64_t ahead_bytes; /* how far to stay ahead of the applier at most:
+                             relay log on the target's disk */
+};
+
+struct replay_report {
+    uint64_t groups, bytes;
+    struct event_gtid last, first_out;
+    bool any_last, any_out;
+    uint64_t replay_us;
+    char *unfinished; /* XA or ALTER that was prepared before the cutoff and not
+                         completed: for people; NULL if none.  Owned. */
+};
+
+/*
+ * Read the segments of a plan through its cutoff without applying anything:
+ * what would be the last transaction in and the first one out.  With
+ * `boundary_only` only the segments are opened in which the cutoff can be.
+ */
+int replay_preview(const struct replay_conf *conf, bool boundary_only,
+    struct replay_report *out);
+
+/*
+ * Apply.  The target must be loaded at the backup's position.  On return its
+ * replication connection is removed and its GTID position is that of the last
+ * transaction.  -1 says what the target's applier said.
+ */
+int replay_run(const struct replay_conf *conf, struct replay_report *out);
+
+#endif
