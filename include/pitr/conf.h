@@ -1,0 +1,49 @@
+/*
+ * conf.h -- the configuration file: INI, a section for each server, keys
+ * before the first section for all of them.  The only user of libinih.
+ */
+#ifndef PITR_CONF_H
+#define PITR_CONF_H
+
+#include <stdbool.h>
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define CONF_DEFAULT SYSCONFDIR "/pitr/pitr.conf"
+
+struct conf_server { /* strings are NULL where nothing is said */
+    char *name;
+    /* the server */
+    const char *host, *socket, *user, *password_file;
+    unsigned port;
+    bool ssl, ssl_verify;
+    const char *ssl_ca, *ssl_cert, *ssl_key;
+    /* the repository */
+    const char *repository, *signing_key, *secret_key, *passphrase_file;
+    const char *signer; /* what the reader expects, "ed25519:..." */
+    /* the work */
+    unsigned jobs;       /* 0: as many as there are processors */
+    unsigned level;      /* of zstd */
+    uint64_t lock_wait_us, flush_us, segment_bytes, segment_us, retry_us;
+    unsigned server_id;  /* 0: chosen */
+};
+
+struct conf {
+    char *path;
+    struct conf_server *server;
+    size_t servers;
+};
+
+/* Read it.  An unknown key or a bad value is ERR_USAGE with file and line. */
+struct conf *conf_load(const char *path);
+/* The named one; with name NULL the only one there is.  ERR_USAGE. */
+const struct conf_server *conf_server_find(const struct conf *c,
+    const char *name);
+void conf_free(struct conf *c);
+
+/* The keys, for --help, man page check and conf.c. */
+struct opt;
+extern const struct opt conf_keys[];
+
+#endif
