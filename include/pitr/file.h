@@ -17,6 +17,8 @@ int file_read(const char *path, size_t max, struct buf *out);
 int file_create(const char *path, mode_t mode, const void *p, size_t n);
 /* -1 with ERR_KEY if group or others can read it or another user owns it. */
 int file_check_private(const char *path);
+/* The same for an open file; path is for the message. */
+int file_check_private_fd(int fd, const char *path);
 int dir_sync(const char *path);
 /* mkdir -p with this mode for what is missing, each synced. */
 int dir_make(const char *path, mode_t mode);

@@ -2,7 +2,9 @@
  * gtid.h -- MariaDB GTIDs "domain-server-sequence" and positions made of them.
  *
  * A position has at most one GTID a domain: the last one of that domain that
- * is included.  Numbers of two domains are never compared.
+ * is included.  Numbers of two domains are never compared.  Where a position
+ * is a result, it has to be a valid one before (zeroed, or filled), whose
+ * content is replaced; on error it stays.
  * Source of the rules: MariaDB sql/rpl_gtid.cc.
  */
 #ifndef PITR_GTID_H

@@ -8,11 +8,13 @@
 #ifndef PITR_LOG_H
 #define PITR_LOG_H
 
+#include <stdbool.h>
 #include "pitr/err.h"
 
 enum log_level { LOG_QUIET, LOG_NORMAL, LOG_VERBOSE };
 
 void log_setup(enum log_level level);
+bool log_quiet(void); /* was --quiet asked for? */
 void log_info(const char *fmt, ...) PRINTF(1, 2);  /* not with --quiet */
 void log_debug(const char *fmt, ...) PRINTF(1, 2); /* only with --verbose */
 void log_warn(const char *fmt, ...) PRINTF(1, 2);  /* counts */

@@ -1,0 +1,292 @@
+/*
+ * file.c -- whole small files, durable writes, directories, locks.
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "pitr/file.h"
+#include "pitr/mem.h"
+
+int
+file_read(const char *path, size_t max, struct buf *out)
+{
+    int rc = -1, fd = open(path, O_RDONLY | O_CLOEXEC);
+    size_t total = 0;
+
+    if (fd < 0 && errno == ENOENT)
+        return 1;
+    if (fd < 0)
+        return err_sys(ERR_FAILED, "cannot open %s", path);
+    for (;;) {
+        size_t room = MIN(max - total, 65535) + 1;
+        ssize_t got;
+
+        buf_reserve(out, room);
+        got = read(fd, out->data + out->len, room);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0) {
+            err_sys(ERR_FAILED, "cannot read %s", path);
+            goto out;
+        }
+        if (got == 0)
+            break;
+        if ((size_t)got > max - total) {
+            err_set(ERR_FAILED, "%s: larger than %zu bytes", path, max);
+            goto out;
+        }
+        out->len += (size_t)got;
+        total += (size_t)got;
+    }
+    rc = 0;
+
+out:
+    close(fd);
+    return rc;
+}
+
+static int
+write_all(int fd, const char *p, size_t n)
+{
+    while (n > 0) {
+        ssize_t done = write(fd, p, n);
+
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done < 0)
+            return -1;
+        p += done;
+        n -= (size_t)done;
+    }
+    return 0;
+}
+
+static char *
+parent_of(const char *path)
+{
+    size_t n = strlen(path);
+
+    while (n > 1 && path[n - 1] == '/')
+        n--;
+    while (n > 0 && path[n - 1] != '/')
+        n--;
+    while (n > 1 && path[n - 1] == '/')
+        n--;
+    return n > 0 ? xstrndup(path, n) : xstrdup(".");
+}
+
+static int
+sync_parent(const char *path)
+{
+    char *parent = parent_of(path);
+    int rc = dir_sync(parent);
+
+    free(parent);
+    return rc;
+}
+
+int
+file_create(const char *path, mode_t mode, const void *p, size_t n)
+{
+    int rc = -1;
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+
+    if (fd < 0)
+        return err_sys(ERR_FAILED, "cannot create %s", path);
+    if (fchmod(fd, mode) < 0 || write_all(fd, p, n) < 0 || fsync(fd) < 0) {
+        err_sys(ERR_FAILED, "cannot write %s", path);
+        goto out;
+    }
+    if (sync_parent(path) < 0)
+        goto out;
+    rc = 0;
+
+out:
+    close(fd);
+    if (rc < 0)
+        unlink(path);
+    return rc;
+}
+
+static int
+check_private(const struct stat *st, const char *path)
+{
+    if ((st->st_mode & 077) != 0) {
+        err_set(ERR_KEY, "%s can be read by others (mode %04o)", path,
+            (unsigned)(st->st_mode & 07777));
+        return err_hint(
+            "chmod 600 '%s', and think about who may have read it", path);
+    }
+    if (st->st_uid != geteuid()) {
+        err_set(ERR_KEY, "%s belongs to user id %ld, not to %ld", path,
+            (long)st->st_uid, (long)geteuid());
+        return err_hint("run pitr as its owner, or chown the file");
+    }
+    return 0;
+}
+
+int
+file_check_private(const char *path)
+{
+    struct stat st;
+
+    if (stat(path, &st) < 0)
+        return err_sys(ERR_KEY, "%s", path);
+    return check_private(&st, path);
+}
+
+int
+file_check_private_fd(int fd, const char *path)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) < 0)
+        return err_sys(ERR_KEY, "%s", path);
+    return check_private(&st, path);
+}
+
+int
+dir_sync(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int rc;
+
+    if (fd < 0)
+        return err_sys(ERR_FAILED, "cannot open %s", path);
+    /* EINVAL: a file system that has nothing to sync for a directory. */
+    rc = fsync(fd) < 0 && errno != EINVAL
+        ? err_sys(ERR_FAILED, "cannot sync %s", path)
+        : 0;
+    close(fd);
+    return rc;
+}
+
+static int
+make_one(const char *path, mode_t mode)
+{
+    struct stat st;
+
+    if (mkdir(path, mode) == 0)
+        return sync_parent(path);
+    if (errno != EEXIST)
+        return err_sys(ERR_FAILED, "cannot make directory %s", path);
+    if (stat(path, &st) < 0)
+        return err_sys(ERR_FAILED, "%s", path);
+    if (!S_ISDIR(st.st_mode))
+        return err_set(ERR_FAILED, "%s is not a directory", path);
+    return 0;
+}
+
+int
+dir_make(const char *path, mode_t mode)
+{
+    char *copy = xstrdup(path);
+    int rc = 0;
+
+    for (char *p = copy + 1; *copy != '\0' && *p != '\0' && rc == 0; p++) {
+        if (*p != '/')
+            continue;
+        *p = '\0';
+        rc = make_one(copy, mode);
+        *p = '/';
+    }
+    if (rc == 0)
+        rc = make_one(copy, mode);
+    free(copy);
+    return rc;
+}
+
+static int
+remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    (void)st;
+    (void)type;
+    (void)ftw;
+    if (remove(path) < 0 && errno != ENOENT)
+        return err_sys(ERR_FAILED, "cannot remove %s", path);
+    return 0;
+}
+
+int
+dir_remove(const char *path)
+{
+    int rc;
+
+    err_clear();
+    rc = nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+    if (rc == 0 || (errno == ENOENT && err_kind() == ERR_NONE))
+        return 0;
+    if (err_kind() == ERR_NONE)
+        err_sys(ERR_FAILED, "cannot remove %s", path);
+    return -1;
+}
+
+struct lock {
+    int fd;
+};
+
+/* The holder writes "PID what" into the file it has locked. */
+static int
+name_holder(int fd, const char *path)
+{
+    char text[160];
+    ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
+
+    text[n > 0 ? n : 0] = '\0';
+    text[strcspn(text, "\n")] = '\0';
+    err_set(ERR_LOCKED, "%s is held by %s%s", path,
+        text[0] != '\0' ? "process " : "another process", text);
+    return err_hint("wait until it has ended; the lock goes with the process, "
+                    "there is no file to remove");
+}
+
+struct lock *
+lock_take(const char *path, const char *what)
+{
+    struct lock *l;
+    char *text;
+    int rc, fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+    if (fd < 0) {
+        err_sys(ERR_FAILED, "cannot open lock %s", path);
+        return NULL;
+    }
+    while ((rc = flock(fd, LOCK_EX | LOCK_NB)) < 0 && errno == EINTR)
+        continue;
+    if (rc < 0) {
+        if (errno == EWOULDBLOCK)
+            name_holder(fd, path);
+        else
+            err_sys(ERR_FAILED, "cannot lock %s", path);
+        close(fd);
+        return NULL;
+    }
+    text = xasprintf("%ld (%s)\n", (long)getpid(), what);
+    /* Only for the message: a full disk does not forbid to lock. */
+    if (ftruncate(fd, 0) == 0)
+        (void)!pwrite(fd, text, strlen(text), 0);
+    free(text);
+    l = xmalloc(sizeof(*l));
+    l->fd = fd;
+    return l;
+}
+
+void
+lock_free(struct lock *l)
+{
+    if (l == NULL)
+        return;
+    (void)!ftruncate(l->fd, 0);
+    close(l->fd);
+    free(l);
+}

@@ -1,0 +1,209 @@
+/*
+ * store.c -- what all stores have in common: names are checked, lists sorted,
+ * the rest is the driver's.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "pitr/mem.h"
+#include "pitr/store_driver.h"
+
+#define NAME_BYTES 255
+
+struct store {
+    const struct store_ops *ops;
+    void *impl;
+    char *where;
+};
+
+struct store *
+store_new(const struct store_ops *ops, void *impl, const char *where)
+{
+    struct store *s = xcalloc(1, sizeof(*s));
+
+    s->ops = ops;
+    s->impl = impl;
+    s->where = xstrdup(where);
+    return s;
+}
+
+void
+store_close(struct store *s)
+{
+    if (s == NULL)
+        return;
+    s->ops->close(s->impl);
+    free(s->where);
+    free(s);
+}
+
+const char *
+store_where(const struct store *s)
+{
+    return s->where;
+}
+
+static bool
+component_ok(const char *p, size_t n)
+{
+    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                  "abcdefghijklmnopqrstuvwxyz0123456789._-";
+
+    return n > 0 && p[0] != '.' && strspn(p, allowed) >= n;
+}
+
+/* Names below tmp/ are the drivers' own. */
+static bool
+name_ok(const char *name)
+{
+    const char *p = name;
+    size_t n;
+
+    if (strlen(name) > NAME_BYTES || strncmp(name, "tmp/", 4) == 0 ||
+        strcmp(name, "tmp") == 0)
+        return false;
+    for (;;) {
+        n = strcspn(p, "/");
+        if (!component_ok(p, n))
+            return false;
+        if (p[n] == '\0')
+            return true;
+        p += n + 1;
+    }
+}
+
+static int
+check_name(const struct store *s, const char *name)
+{
+    if (name_ok(name))
+        return 0;
+    return err_set(
+        ERR_FAILED, "%s: '%.300s' is no name of an object", s->where, name);
+}
+
+struct sink *
+store_put(struct store *s, const char *name, enum store_put how)
+{
+    if (check_name(s, name) < 0)
+        return NULL;
+    return s->ops->put(s->impl, name, how);
+}
+
+struct source *
+store_get(struct store *s, const char *name)
+{
+    return store_get_from(s, name, 0);
+}
+
+struct source *
+store_get_from(struct store *s, const char *name, uint64_t offset)
+{
+    if (check_name(s, name) < 0)
+        return NULL;
+    return s->ops->get(s->impl, name, offset);
+}
+
+int
+store_stat(struct store *s, const char *name, uint64_t *size)
+{
+    if (check_name(s, name) < 0)
+        return -1;
+    return s->ops->stat(s->impl, name, size);
+}
+
+int
+store_remove(struct store *s, const char *name)
+{
+    if (check_name(s, name) < 0)
+        return -1;
+    return s->ops->remove(s->impl, name);
+}
+
+static int
+check_prefix(const struct store *s, const char *prefix)
+{
+    size_t n = strlen(prefix);
+    char *folder;
+    int rc;
+
+    if (n == 0)
+        return 0;
+    folder = xstrndup(prefix, n - 1);
+    rc = prefix[n - 1] == '/' && name_ok(folder)
+        ? 0
+        : err_set(ERR_FAILED, "%s: '%.300s' is no name of a folder", s->where,
+              prefix);
+    free(folder);
+    return rc;
+}
+
+static int
+by_name(const void *a, const void *b)
+{
+    const struct store_entry *x = a, *y = b;
+
+    return strcmp(x->name, y->name);
+}
+
+/* A file that is in a store's directory without being an object (a lock, an
+ * administrator's note) is not listed. */
+static void
+drop_strangers(struct store_list *l)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < l->n; i++) {
+        char *name = l->v[i].name;
+        size_t n = strlen(name);
+        bool folder = n > 0 && name[n - 1] == '/', ok;
+
+        if (folder)
+            name[n - 1] = '\0';
+        ok = name_ok(name);
+        if (folder)
+            name[n - 1] = '/';
+        if (ok)
+            l->v[kept++] = l->v[i];
+        else
+            free(name);
+    }
+    l->n = kept;
+}
+
+int
+store_list(
+    struct store *s, const char *prefix, bool flat, struct store_list *out)
+{
+    struct store_list l = {0};
+
+    *out = l;
+    if (check_prefix(s, prefix) < 0)
+        return -1;
+    if (s->ops->list(s->impl, prefix, flat, &l) < 0) {
+        store_list_free(&l);
+        return -1;
+    }
+    drop_strangers(&l);
+    if (l.n > 1)
+        qsort(l.v, l.n, sizeof(*l.v), by_name);
+    *out = l;
+    return 0;
+}
+
+void
+store_list_add(struct store_list *l, const char *name, uint64_t size)
+{
+    l->v = xgrow(l->v, l->n, &l->cap, sizeof(*l->v));
+    l->v[l->n].name = xstrdup(name);
+    l->v[l->n].size = size;
+    l->n++;
+}
+
+void
+store_list_free(struct store_list *l)
+{
+    for (size_t i = 0; i < l->n; i++)
+        free(l->v[i].name);
+    free(l->v);
+    *l = (struct store_list){0};
+}
