@@ -42,8 +42,8 @@ void secret_key_free(struct secret_key *k);
  */
 int secret_key_save(const struct secret_key *k, const char *path,
     const struct secret *passphrase);
-/* Reads the file; ask(arg) is called only if it has a passphrase, and may
- * return NULL with err set.  NULL with ERR_KEY: "wrong passphrase", ... */
+/* Reads the file; ask(arg) is called only if it has a passphrase; what it
+ * returns is taken, and may be NULL with err set.  NULL with ERR_KEY: "wrong passphrase", ... */
 struct secret_key *secret_key_load(const char *path,
     struct secret *(*ask)(void *arg), void *arg);
 /* The paper form: lines of base32 groups, each line with its own checksum, so

@@ -59,6 +59,7 @@ struct seal_mark {
     uint8_t digest[DIGEST_SIZE]; /* of the bytes before it */
     uint64_t made_us;            /* clock of the writer's host */
     bool final;
+    bool torn; /* seal_scan() only: more follows, which no good mark covers */
     struct buf meta;
 };
 void seal_mark_free(struct seal_mark *m);
@@ -66,13 +67,15 @@ void seal_mark_free(struct seal_mark *m);
 /* --- writing --- */
 
 /*
- * Start an object on next (taken; NULL gives NULL).  h is copied; signer and
- * created_us of h are filled in.  With n recipients, 1..16.
+ * Start an object on next (taken; NULL gives NULL).  h is copied; its
+ * created_us, signer, size, digest and slots are filled in.  With n recipients,
+ * 1..16.  signer is borrowed until the sink is freed.
  */
 struct sink *seal_sink(struct sink *next, struct seal_header *h,
     const struct signing_key *signer, const struct public_key *recipients,
     size_t n);
-/* The note of the next mark; copied.  sink_flush() writes what is pending as a
+/* The note of the marks from now on; copied.  At most SEAL_META_MAX bytes, else
+ * the next flush fails.  sink_flush() writes what is pending as a
  * frame, then a mark, then flushes next; sink_finish() likewise with both
  * flagged final. */
 void seal_set_meta(struct sink *seal, const void *meta, size_t n);
@@ -80,7 +83,13 @@ void seal_set_meta(struct sink *seal, const void *meta, size_t n);
  * mark written.  Borrowed, until the next flush. */
 const struct seal_mark *seal_last_mark(struct sink *seal);
 
-/* --- reading --- */
+/*
+ * --- reading ---
+ *
+ * Errors start with the object's name where it is known, and say which of
+ * these it is: no object, changed, cut short, signed by somebody else, moved
+ * from another repository, server or name, not for this key.
+ */
 
 /* What the reader knows and what therefore has to be so. */
 struct seal_expect {
@@ -101,10 +110,12 @@ int seal_read_header(struct source *src, const struct seal_expect *want,
 /*
  * Walk an object without any secret: the header, then every mark, checking
  * signatures and digests.  Gives the last good mark.  An object that goes on
- * after its last good mark (a torn write) is fine here unless must_be_final.
- * `limit` (0: none) stops at the mark whose end is at that length.
+ * after its last good mark (a torn write: last->torn) is fine here unless
+ * must_be_final; but a mark that is wrong and has more behind it is not, for
+ * it was durable once.  `limit` (0: none) stops at the mark whose end is at
+ * that length; there has to be one.
  * Returns 1 with *last filled in; 0 if the object has a header but no good
- * mark; -1 (ERR_VERIFY) otherwise.  src is borrowed.
+ * mark; -1 (ERR_VERIFY) otherwise.  src is borrowed; h may be NULL.
  */
 int seal_scan(struct source *src, const struct seal_expect *want,
     uint64_t limit, bool must_be_final, struct seal_header *h,
@@ -113,8 +124,8 @@ int seal_scan(struct source *src, const struct seal_expect *want,
 /*
  * Find the last mark of a closed object from its end: given its last bytes (up
  * to SEAL_TAIL_MAX) and the header; checks the signature, which covers length
- * and digest, but not the digest itself.  1, 0 if there is no good final mark
- * there, -1.
+ * and digest, but not the digest itself.  1; 0 if no final mark is there (a
+ * growing object); -1 (ERR_VERIFY) if one is there that is not this object's.
  */
 #define SEAL_TAIL_MAX (SEAL_META_MAX + 256)
 int seal_tail_mark(const void *tail, size_t n, uint64_t object_size,
@@ -128,7 +139,9 @@ int seal_tail_mark(const void *tail, size_t n, uint64_t object_size,
  * taken up to that many bytes, which must be the end of a mark (a growing or
  * crashed object, of which a signed link or a scan told the length).
  * `digest` (may be NULL): what the last mark's digest has to be.
- * `header_out` (may be NULL) gets the header.
+ * `header_out` (may be NULL) gets the header.  Each byte that is read is
+ * authentic, but that the object is whole is known only once source_read() has
+ * returned 0: read it to its end.
  */
 struct source *open_source(struct source *src, const struct seal_expect *want,
     const struct secret_key *key, uint64_t length,
