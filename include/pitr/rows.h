@@ -10,6 +10,7 @@
 #ifndef PITR_ROWS_H
 #define PITR_ROWS_H
 
+#include "pitr/buf.h"
 #include "pitr/db.h"
 
 struct row_col {
@@ -24,6 +25,19 @@ struct row_col {
  */
 int row_split(const struct row_col *cols, size_t n, const void *row,
     size_t size, const uint8_t **value, size_t *value_size);
+
+/*
+ * Append what to SELECT (back-ticked, no alias) to have the exact value of a
+ * column of this information_schema.COLUMNS DATA_TYPE, in a form that
+ * db_bulk stores again: the column itself, except
+ *   enum, set          CAST(`c` AS UNSIGNED): the index or the bits, so that
+ *                      the empty error value stays apart from ''
+ *   inet4, inet6, uuid CAST(`c` AS BINARY): their bytes (their text is
+ *                      refused under SET NAMES binary)
+ * Storing the error value 0 of an enum again counts as a warning (1265).
+ */
+void row_select_expr(struct buf *out, const char *column,
+    const char *data_type);
 
 /* --- reading: SELECT through a prepared statement, raw rows --- */
 struct db_rows;
@@ -50,7 +64,10 @@ struct db_bulk;
 int db_bulk_setup(struct db *db);
 struct db_bulk *db_bulk_open(struct db *db, const char *sql, size_t sql_n,
     const struct row_col *cols, size_t n);
-/* Add a row (copied); sends a batch when it is full (rows or bytes, below
+/* Rows must have the columns given, as of db_rows_columns(); -1 (ERR_VERIFY)
+ * where one has not.  A server that refuses bulk for a statement gets its rows
+ * one by one.  -1 too where the server stored fewer rows than it was sent.
+ * Add a row (copied); sends a batch when it is full (rows or bytes, below
  * max_allowed_packet).  A row that alone is larger goes alone. */
 int db_bulk_row(struct db_bulk *b, const void *row, size_t size);
 int db_bulk_flush(struct db_bulk *b); /* send what is pending */
