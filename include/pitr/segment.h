@@ -11,7 +11,14 @@
  * Segments form a chain: each header tells the position at which it starts and
  * the length and digest of the one before.  A gap (the log is not there any
  * more, or it is another log) ends a chain; the next segment starts a new
- * epoch, and its header says why.  Names: "binlog/EEEE-SSSSSSSSSS-TIME".
+ * epoch, and its header says why.  Names: "binlog/EEEE-SSSSSSSSSS-TIME"; the
+ * order is that of the sequence number.
+ *
+ * An object without a good mark is an aborted one: its writer died before
+ * anything of it was durable (or all of it was lost since).  It counts as
+ * nothing, and the next segment takes the next number and links to the one
+ * before it.  So an unreadable object is aborted if it is the newest, or if
+ * the next segment links around it; if a later one links to it, it is damage.
  */
 #ifndef PITR_SEGMENT_H
 #define PITR_SEGMENT_H
@@ -36,6 +43,8 @@ struct segment_start {
     uint64_t started_us;   /* clock of pitr's host */
     char *server_version, *source_file; /* the server's binlog file */
     uint64_t source_pos;
+    uint32_t source_created; /* when that file was begun: the timestamp of its
+                                Format_description, server's clock, seconds */
     uint32_t server_id;
     char *server_uid; /* @@server_uid, "" where there is none */
     /* the one before; size 0 for SEGMENT_FIRST */
@@ -55,8 +64,10 @@ struct segment_state {
     /* All that the server committed before this moment (its clock) is in: the
      * stream had caught up then.  0: not known yet. */
     uint64_t complete_until_us;
+    /* Where the server has the end of the last whole transaction; from the
+     * segment before, while this one has none yet. */
     char *source_file;
-    uint64_t source_pos; /* after the last whole transaction */
+    uint64_t source_pos;
 };
 void segment_start_free(struct segment_start *s); /* content */
 void segment_state_free(struct segment_state *s);
@@ -76,11 +87,13 @@ struct segment_writer;
 
 /*
  * The end of the chain as it is durable in the repository, found without a
- * secret: the last segment's start, its last good mark's state, and the link
- * for the next one.  Returns 1; 0 where there is no segment yet; -1.
- * A segment without any good mark counts with the state it started from.
+ * secret: the start of the last segment that has a good mark, that mark's
+ * state, and the link for the next one.  Returns 1; 0 where there is no segment
+ * yet (name is NULL then, last_seq still right); -1.  Aborted ones are warned
+ * of and passed over.
  */
 struct segment_tail {
+    uint64_t last_seq; /* highest number taken, by an aborted one too */
     struct segment_start start;
     struct segment_state state;
     char *name;
@@ -92,8 +105,10 @@ void segment_tail_free(struct segment_tail *t);
 
 /*
  * Begin a segment.  start has all but prev_*, epoch and seq, which come from
- * tail (NULL for the first of a repository): cause SEGMENT_GAP begins a new
- * epoch.  format is the Format_description event as it came.
+ * tail (as segment_tail_find() or segment_close() left it): cause SEGMENT_GAP
+ * begins a new epoch.  format is the Format_description event as it came.  On
+ * return the header and a first mark are durable.  start is borrowed, and
+ * filled in.
  */
 struct segment_writer *segment_begin(struct repo *r,
     const struct segment_tail *tail, struct segment_start *start,
@@ -108,7 +123,7 @@ int segment_flush(struct segment_writer *w, uint64_t complete_until_us);
 uint64_t segment_bytes(const struct segment_writer *w);  /* plaintext */
 const struct segment_state *segment_now(const struct segment_writer *w);
 /* Close it for good, giving the tail for the next; frees w, also on failure.
- * tail (content replaced) may be NULL. */
+ * tail is replaced. */
 int segment_close(struct segment_writer *w, struct segment_tail *tail);
 void segment_abort(struct segment_writer *w); /* leaves it as it is */
 
@@ -126,7 +141,11 @@ struct segment_info {
 void segment_info_free(struct segment_info *s);
 
 struct segment_reader;
-/* Reads events up to s->state.complete_bytes.  s is borrowed. */
+/*
+ * Reads events up to s->state.complete_bytes, beginning with the
+ * Format_description.  The end is reported only after all of the segment was
+ * seen to be authentic and to agree with s->state.  s is borrowed.
+ */
 struct segment_reader *segment_open(struct repo *r,
     const struct segment_info *s, const struct secret_key *key);
 /* 1 with an event (borrowed until the next call) and its step in its group

@@ -1,0 +1,141 @@
+/*
+ * segment_tail.c -- where the archived log ends, found without a secret.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pitr/log.h"
+#include "pitr/mem.h"
+#include "pitr/segment.h"
+
+/* An aborted object holds a header, a Format_description and a mark at most.
+ * What is larger and cannot be read was something once. */
+#define ABORTED_MAX (SEAL_HEADER_MAX + 2 * SEAL_META_MAX)
+
+struct named {
+    uint64_t seq;
+    const struct store_entry *entry;
+};
+
+void
+segment_tail_free(struct segment_tail *t)
+{
+    segment_start_free(&t->start);
+    segment_state_free(&t->state);
+    free(t->name);
+    memset(t, 0, sizeof *t);
+}
+
+static int
+newest_first(const void *a, const void *b)
+{
+    const struct named *x = a, *y = b;
+
+    if (x->seq != y->seq)
+        return x->seq < y->seq ? 1 : -1;
+    return strcmp(y->entry->name, x->entry->name);
+}
+
+/* All that has the name of a segment, by number, newest first. */
+static struct named *
+names_sorted(const struct store_list *list, size_t *n)
+{
+    struct named *v = xcalloc(list->n + 1, sizeof *v);
+
+    *n = 0;
+    for (size_t i = 0; i < list->n; i++) {
+        uint32_t epoch;
+        uint64_t us;
+
+        v[*n].entry = &list->v[i];
+        if (segment_name_parse(list->v[i].name, &epoch, &v[*n].seq, &us) == 0)
+            (*n)++;
+        else
+            err_clear(); /* not ours to judge */
+    }
+    qsort(v, *n, sizeof *v, newest_first);
+    return v;
+}
+
+/* 1: out is filled in; 0: aborted; -1. */
+static int
+tail_read(struct repo *r, const char *name, struct segment_tail *out)
+{
+    struct seal_expect want = {.kind = SEAL_SEGMENT,
+        .repo_id = r->id,
+        .server = r->server,
+        .name = name,
+        .signer = r->signer};
+    struct source *src = store_get(r->store, name);
+    struct seal_header h = {0};
+    struct seal_mark m = {0};
+    int rc = -1;
+
+    if (src == NULL)
+        return -1;
+    rc = seal_scan(src, &want, 0, false, &h, &m);
+    if (rc < 0 && err_kind() == ERR_VERIFY) {
+        log_warn("%s; it counts as nothing", err_text());
+        err_clear();
+        rc = 0;
+    } else if (rc == 0) {
+        log_warn("%s was begun and never written; it counts as nothing", name);
+    }
+    if (rc <= 0)
+        goto out;
+    rc = -1;
+    if (segment_start_parse(h.meta.data, h.meta.len, &out->start) < 0 ||
+        segment_state_parse(m.meta.data, m.meta.len, &out->state) < 0) {
+        err_wrap("%s", name);
+        goto out;
+    }
+    out->name = xstrdup(name);
+    out->size = m.offset + m.size;
+    memcpy(out->digest, m.digest, DIGEST_SIZE);
+    rc = 1;
+
+out:
+    source_free(src);
+    seal_header_free(&h);
+    seal_mark_free(&m);
+    return rc;
+}
+
+int
+segment_tail_find(struct repo *r, struct segment_tail *out)
+{
+    struct store_list list = {0};
+    struct named *v = NULL;
+    size_t n = 0;
+    bool large = false;
+    int rc = -1;
+
+    memset(out, 0, sizeof *out);
+    if (store_list(r->store, "binlog/", true, &list) < 0)
+        goto out;
+    v = names_sorted(&list, &n);
+    rc = 0;
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        rc = tail_read(r, v[i].entry->name, out);
+        large = large || v[i].entry->size > ABORTED_MAX;
+    }
+    if (rc == 0 && large) {
+        rc = err_set(ERR_VERIFY,
+            "none of the %zu segments of the log in %s "
+            "can be read",
+            n, store_where(r->store));
+        err_hint("The repository is damaged: look at the disk, and run \"pitr "
+                 "verify\" on the vault.  To begin anew, make another "
+                 "repository.");
+    }
+    if (n > 0)
+        out->last_seq = v[0].seq;
+
+out:
+    if (rc < 0)
+        segment_tail_free(out);
+    store_list_free(&list);
+    free(v);
+    return rc;
+}
