@@ -27,7 +27,8 @@ void catalog_free(struct catalog *c);
 /* A span of time to any moment of which can be restored. */
 struct window {
     size_t backup;       /* index: the oldest backup in it */
-    uint64_t from_us;    /* its snapshot */
+    size_t backups;      /* how many start points it has */
+    uint64_t from_us;    /* the oldest one's snapshot */
     uint64_t to_us;      /* last moment known to be whole; = from_us where no
                             log covers the backup */
     struct gtid_pos to;  /* position at its end */
@@ -36,6 +37,16 @@ struct windows {
     struct window *v;
     size_t n;
 };
+/*
+ * The log that goes on from a backup: where its snapshot's position lies in an
+ * unbroken run of segments.  1 with the first segment to read and their number
+ * (0 where the snapshot is the very end); 0 where no log covers it.  Pure.
+ */
+int catalog_chain(const struct catalog *c, size_t backup, size_t *first,
+    size_t *n);
+/* The end of an epoch: the moment up to which its log is known to be whole. */
+uint64_t segment_whole_until(const struct segment_state *s);
+
 /* Pure. */
 void catalog_windows(const struct catalog *c, struct windows *out);
 void windows_free(struct windows *w);
@@ -56,7 +67,7 @@ struct plan {
     size_t backup;
     size_t first_segment, segments; /* 0 segments: the backup alone */
     struct cutoff cutoff;
-    bool broken_end; /* newest: a gap follows the last segment */
+    bool broken_end; /* a gap follows the last segment */
 };
 /*
  * Pure.  ERR_GAP where the cutoff is outside of the windows (the error's hint
@@ -80,9 +91,16 @@ struct cutoff_state {
     bool any_last, any_out, all_ended;
     uint64_t groups;         /* let through */
 };
+/*
+ * from: the backup's position, exclusive.  log_start: the position at which
+ * the first segment starts (its start.gtid); what it includes already will not
+ * come.
+ */
 void cutoff_begin(struct cutoff_state *s, const struct cutoff *c,
-    const struct gtid_pos *from);
+    const struct gtid_pos *from, const struct gtid_pos *log_start);
 bool cutoff_wants(struct cutoff_state *s, const struct event_gtid *g);
+/* After the last group: ERR_GAP where the cutoff's GTID never came. */
+int cutoff_end(const struct cutoff_state *s);
 void cutoff_free(struct cutoff_state *s);
 
 #endif

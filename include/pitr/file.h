@@ -11,10 +11,19 @@
 /* Append a file's content to out.  0; 1 if it does not exist; -1. */
 int file_read(const char *path, size_t max, struct buf *out);
 /*
- * Create a file that must not exist, with this mode; durable (file and
- * directory synced) when 0 is returned.  -1 leaves nothing.
+ * Create a file that must not exist, with this mode; whole from the moment it
+ * is there, and durable (file and directory synced) when 0 is returned.  -1
+ * leaves nothing.
  */
 int file_create(const char *path, mode_t mode, const void *p, size_t n);
+/*
+ * Give the file tmp in the directory tmp_dir a second and only name in
+ * another directory of the same file system; AT_FDCWD as in openat(2).
+ * Replaces nothing: -1 with errno EEXIST.  -1 sets errno, not err.  Syncs
+ * nothing.
+ */
+int file_publish_at(
+    int tmp_dir, const char *tmp, int dir, const char *name);
 /* -1 with ERR_KEY if group or others can read it or another user owns it. */
 int file_check_private(const char *path);
 /* The same for an open file; path is for the message. */

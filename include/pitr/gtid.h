@@ -38,6 +38,7 @@ int gtid_pos_parse(const char *s, struct gtid_pos *out);
 char *gtid_pos_text(const struct gtid_pos *p); /* caller owns */
 /* Replace the domain's GTID. */
 void gtid_pos_set(struct gtid_pos *p, const struct gtid *g);
+void gtid_pos_drop(struct gtid_pos *p, uint32_t domain);
 const struct gtid *gtid_pos_get(const struct gtid_pos *p, uint32_t domain);
 bool gtid_pos_equal(const struct gtid_pos *a, const struct gtid_pos *b);
 /*

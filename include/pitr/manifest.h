@@ -21,8 +21,11 @@ struct backup_info {
     uint64_t snapshot_us; /* server's clock at the snapshot */
     uint64_t ended_us;
     struct gtid_pos gtid; /* of the snapshot; replay starts after it */
+    char *source_file; /* the server's binlog file and offset of the snapshot */
+    uint64_t source_pos;
     char *server_version;
     uint32_t server_id;
+    int lower_case_table_names;
     uint64_t tables, rows, row_bytes, parts, stored_bytes, warnings;
 };
 

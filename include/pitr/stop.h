@@ -2,7 +2,8 @@
  * stop.h -- SIGINT, SIGTERM and SIGHUP ask a command to end in good order.
  *
  * Long loops look at stop_asked() between units of work and return -1 after
- * stop_error().  A second signal ends the process at once.
+ * stop_error().  A second signal ends the process at once; only SIGHUP, which
+ * a terminal that is closed sends more than once, counts as one.
  */
 #ifndef PITR_STOP_H
 #define PITR_STOP_H

@@ -178,6 +178,17 @@ gtid_pos_set(struct gtid_pos *p, const struct gtid *g)
     p->v[i] = copy;
 }
 
+void
+gtid_pos_drop(struct gtid_pos *p, uint32_t domain)
+{
+    size_t i = find_domain(p, domain);
+
+    if (i == p->n || p->v[i].domain != domain)
+        return;
+    p->n--;
+    memmove(&p->v[i], &p->v[i + 1], (p->n - i) * sizeof(*p->v));
+}
+
 const struct gtid *
 gtid_pos_get(const struct gtid_pos *p, uint32_t domain)
 {

@@ -1,0 +1,126 @@
+/*
+ * plan.c -- which backup and which segments lead to a cutoff.  Pure functions
+ * of the catalogue; what cannot be done is refused with what can.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "pitr/catalog.h"
+#include "pitr/err.h"
+#include "pitr/times.h"
+
+/* ERR_GAP, with the windows as the hint. */
+static int
+refuse(const struct catalog *c, const char *what, const char *advice)
+{
+    struct windows w;
+    struct buf text = {0};
+
+    catalog_windows(c, &w);
+    windows_text(c, &w, &text);
+    err_set(ERR_GAP, "%s", what);
+    err_hint("%sWhat can be restored:\n%s", advice, buf_cstr(&text));
+    buf_free(&text);
+    windows_free(&w);
+    return -1;
+}
+
+/* The chain of a backup and the state at its end. */
+struct reach {
+    size_t first, n;
+    uint64_t to_us;
+    const struct gtid_pos *to;
+};
+
+static void
+reach_of(const struct catalog *c, size_t backup, struct reach *out)
+{
+    const struct backup_info *b = &c->backup[backup];
+
+    out->first = out->n = 0;
+    out->to_us = b->snapshot_us;
+    out->to = &b->gtid;
+    if (catalog_chain(c, backup, &out->first, &out->n)) {
+        const struct segment_state *s =
+            &c->segment[out->first + out->n - 1].state;
+
+        out->to_us = segment_whole_until(s);
+        if (out->to_us < b->snapshot_us)
+            out->to_us = b->snapshot_us;
+        out->to = &s->gtid;
+    }
+}
+
+static bool
+reaches(const struct catalog *c, size_t backup, const struct cutoff *cut,
+    struct reach *out)
+{
+    const struct backup_info *b = &c->backup[backup];
+
+    reach_of(c, backup, out);
+    switch (cut->kind) {
+    case CUTOFF_NEWEST:
+        return true;
+    case CUTOFF_TIME:
+        return b->snapshot_us <= cut->us && cut->us <= out->to_us;
+    case CUTOFF_UNTIL_GTID:
+    case CUTOFF_BEFORE_GTID:
+        return !gtid_pos_includes(&b->gtid, &cut->gtid) &&
+            gtid_pos_includes(out->to, &cut->gtid);
+    }
+    return false;
+}
+
+static int
+refuse_cutoff(
+    const struct catalog *c, const struct cutoff *cut, const char *backup_id)
+{
+    char text[TIME_BOTH + GTID_TEXT + 160], when[TIME_BOTH], gtid[GTID_TEXT];
+    const char *from = backup_id == NULL ? "" : " from that backup";
+
+    if (cut->kind == CUTOFF_TIME)
+        snprintf(text, sizeof text,
+            "%s cannot be restored%s: it is outside "
+            "of what backups and log cover",
+            time_both(cut->us, when), from);
+    else
+        snprintf(text, sizeof text,
+            "the transaction %s is not in the log "
+            "after any backup%s",
+            gtid_text(&cut->gtid, gtid), from);
+    return refuse(c, text,
+        cut->kind == CUTOFF_TIME ? "Without --until, the newest state is "
+                                   "restored. "
+                                 : "");
+}
+
+int
+plan_make(const struct catalog *c, const struct cutoff *cutoff,
+    const char *backup_id, struct plan *out)
+{
+    bool known = backup_id == NULL;
+    struct reach r;
+
+    memset(out, 0, sizeof *out);
+    out->cutoff = *cutoff;
+    if (c->backups == 0)
+        return refuse(c, "the repository has no whole backup",
+            "Make one with \"pitr backup\". ");
+    for (size_t i = c->backups; i-- > 0;) {
+        if (backup_id != NULL && strcmp(backup_id, c->backup[i].id) != 0)
+            continue;
+        known = true;
+        if (!reaches(c, i, cutoff, &r))
+            continue;
+        out->backup = i;
+        out->first_segment = r.first;
+        out->segments = r.n;
+        out->broken_end = r.n > 0 && r.first + r.n < c->segments;
+        return 0;
+    }
+    if (!known) {
+        err_set(ERR_NOREPO, "there is no backup %s", backup_id);
+        return err_hint("\"pitr list\" shows the backups.");
+    }
+    return refuse_cutoff(c, cutoff, backup_id);
+}

@@ -1,0 +1,261 @@
+/*
+ * repo.c -- opening a repository, trusting it, and the chains of its objects.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "pitr/compress.h"
+#include "pitr/log.h"
+#include "pitr/mem.h"
+#include "repo_file.h"
+
+static int
+load_file(struct repo *r, const char *path)
+{
+    struct repo_file f;
+    struct buf text = {0};
+    struct source *src = NULL;
+    uint64_t size;
+    int rc = -1, there = store_stat(r->store, REPO_FILE, &size);
+
+    if (there < 0)
+        goto out;
+    if (there == 0) {
+        err_set(ERR_NOREPO,
+            "%s is not a repository of pitr: it has no file "
+            "\"%s\"",
+            path, REPO_FILE);
+        err_hint("Check the path; \"pitr init\" makes a new repository.");
+        goto out;
+    }
+    src = store_get(r->store, REPO_FILE);
+    if (src == NULL || source_slurp(src, REPO_FILE_MAX, &text) < 0 ||
+        repo_file_parse(text.data, text.len, &f) < 0) {
+        err_wrap("%s/%s", path, REPO_FILE);
+        goto out;
+    }
+    memcpy(r->id, f.id, sizeof r->id);
+    memcpy(r->signer, f.signer, sizeof r->signer);
+    memcpy(r->recipients, f.recipients, sizeof r->recipients);
+    r->n_recipients = f.n_recipients;
+    r->created_us = f.created_us;
+    r->server = xstrdup(f.server);
+    repo_file_free(&f);
+    rc = 0;
+
+out:
+    source_free(src);
+    buf_free(&text);
+    return rc;
+}
+
+static int
+load_signing(struct repo *r, const char *signing_path)
+{
+    if ((r->signing = signing_key_load(signing_path)) == NULL)
+        return -1;
+    if (memcmp(signing_key_public(r->signing), r->signer, 32) == 0)
+        return 0;
+    err_set(ERR_KEY, "%s is not the signing key of the repository %s",
+        signing_path, r->local_path);
+    return err_hint("Each repository has its own; check signing_key in the "
+                    "configuration.");
+}
+
+struct repo *
+repo_open(const char *path, const char *server, const char *signing_path)
+{
+    struct repo *r = xcalloc(1, sizeof *r);
+
+    r->local_path = xstrdup(path);
+    if ((r->store = store_open_local(path)) == NULL || load_file(r, path) < 0)
+        goto fail;
+    if (server != NULL && strcmp(server, r->server) != 0) {
+        err_set(ERR_NOREPO,
+            "%s is the repository of server \"%s\", not of "
+            "\"%s\"",
+            path, r->server, server);
+        err_hint("Check repository in the configuration; a server has a "
+                 "repository of its own.");
+        goto fail;
+    }
+    if (signing_path != NULL && load_signing(r, signing_path) < 0)
+        goto fail;
+    return r;
+
+fail:
+    repo_close(r);
+    return NULL;
+}
+
+void
+repo_close(struct repo *r)
+{
+    if (r == NULL)
+        return;
+    store_close(r->store);
+    signing_key_free(r->signing);
+    free(r->server);
+    free(r->local_path);
+    free(r);
+}
+
+/* 1 where the file holds an endorsement by the identity of key, 0 where it has
+ * none by that key, -1 where it is false. */
+static int
+endorsed_by(struct repo *r, const struct secret_key *key)
+{
+    struct repo_file f;
+    struct buf text = {0}, b = {0};
+    struct source *src = store_get(r->store, REPO_FILE);
+    int rc = -1;
+
+    if (src == NULL || source_slurp(src, REPO_FILE_MAX, &text) < 0 ||
+        repo_file_parse(text.data, text.len, &f) < 0)
+        goto out;
+    rc = 0;
+    if (f.endorsed &&
+        memcmp(f.endorser, secret_key_public(key)->identity, 32) == 0) {
+        repo_endorsed_bytes(&f, &b);
+        rc = sign_check(f.endorser, REPO_ENDORSE_CONTEXT, b.data, b.len,
+                 f.endorsement) < 0
+            ? -1
+            : 1;
+    }
+    /* What was trusted must be what is used. */
+    if (rc >= 0 && memcmp(f.signer, r->signer, 32) != 0)
+        rc = err_set(ERR_VERIFY, "the repository file changed meanwhile");
+    repo_file_free(&f);
+
+out:
+    source_free(src);
+    buf_free(&text);
+    buf_free(&b);
+    return rc;
+}
+
+int
+repo_trust(struct repo *r, const struct secret_key *key, const uint8_t *expect)
+{
+    char *is = signer_text(r->signer), *want = NULL;
+    int rc = -1, endorsed = 0;
+
+    if (expect != NULL && memcmp(expect, r->signer, 32) != 0) {
+        want = signer_text(expect);
+        err_set(ERR_VERIFY, "%s is signed by %s, not by %s as expected",
+            store_where(r->store), is, want);
+        err_hint("This is another repository than the one you mean, or "
+                 "somebody has put a forged one in its place. Do not restore "
+                 "from it before you know which.");
+        goto out;
+    }
+    if (expect == NULL && key != NULL && (endorsed = endorsed_by(r, key)) < 0) {
+        err_wrap("%s: endorsement", store_where(r->store));
+        goto out;
+    }
+    if (expect == NULL && !endorsed)
+        log_warn("the signer of %s is trusted without proof; compare it with "
+                 "what \"pitr init\" printed, and give it with --signer: %s",
+            store_where(r->store), is);
+    rc = 0;
+
+out:
+    free(is);
+    free(want);
+    return rc;
+}
+
+struct lock *
+repo_lock(const struct repo *r, const char *what)
+{
+    char *path = xasprintf("%s/.lock-%s", r->local_path, what);
+    struct lock *l = lock_take(path, what);
+
+    free(path);
+    return l;
+}
+
+struct sink *
+repo_put(struct repo *r, enum seal_kind kind, const char *name,
+    const struct buf *meta, int level, enum store_put how,
+    struct sink **seal_out)
+{
+    struct seal_header h = {.kind = kind, .server = r->server};
+    char *own = xstrdup(name);
+    struct sink *seal;
+
+    h.name = own;
+    memcpy(h.repo_id, r->id, sizeof h.repo_id);
+    if (meta != NULL)
+        h.meta = *meta;
+    seal = seal_sink(store_put(r->store, name, how), &h, r->signing,
+        r->recipients, r->n_recipients);
+    if (seal_out != NULL)
+        *seal_out = seal;
+    free(own);
+    return zstd_sink(seal, level);
+}
+
+static struct seal_expect
+expect_of(struct repo *r, enum seal_kind kind, const char *name)
+{
+    return (struct seal_expect){.kind = kind,
+        .repo_id = r->id,
+        .server = r->server,
+        .name = name,
+        .signer = r->signer};
+}
+
+struct source *
+repo_get(struct repo *r, enum seal_kind kind, const char *name,
+    const struct secret_key *key, const uint8_t digest[DIGEST_SIZE])
+{
+    struct seal_expect want = expect_of(r, kind, name);
+
+    return unzstd_source(
+        open_source(store_get(r->store, name), &want, key, 0, digest, NULL), 0);
+}
+
+/* The last mark of a closed object, by its tail. */
+static int
+peek_mark(struct repo *r, const char *name, const struct seal_header *h,
+    struct seal_mark *mark)
+{
+    struct buf tail = {0};
+    struct source *src = NULL;
+    uint64_t size;
+    int rc;
+
+    if ((rc = store_stat(r->store, name, &size)) <= 0)
+        return rc < 0 ? -1 : err_set(ERR_VERIFY, "it is gone");
+    src = store_get_from(
+        r->store, name, size > SEAL_TAIL_MAX ? size - SEAL_TAIL_MAX : 0);
+    if (src == NULL || source_slurp(src, 2 * SEAL_TAIL_MAX, &tail) < 0)
+        rc = -1;
+    else /* it may have grown since */
+        rc = seal_tail_mark(tail.data, MIN(tail.len, size), size, h, mark);
+    source_free(src);
+    buf_free(&tail);
+    return rc;
+}
+
+int
+repo_peek(struct repo *r, enum seal_kind kind, const char *name,
+    struct seal_header *h, struct seal_mark *mark)
+{
+    struct seal_expect want = expect_of(r, kind, name);
+    struct source *src = store_get(r->store, name);
+    int rc = -1;
+
+    if (src == NULL || seal_read_header(src, &want, h) < 0)
+        goto out;
+    rc = 1;
+    if (mark != NULL && (rc = peek_mark(r, name, h, mark)) < 0)
+        seal_header_free(h);
+
+out:
+    if (rc < 0)
+        err_wrap("%s", name);
+    source_free(src);
+    return rc;
+}
