@@ -42,8 +42,4 @@ const struct conf_server *conf_server_find(const struct conf *c,
     const char *name);
 void conf_free(struct conf *c);
 
-/* The keys, for --help, man page check and conf.c. */
-struct opt;
-extern const struct opt conf_keys[];
-
 #endif

@@ -69,6 +69,8 @@ struct common {
 int opt_parse(const struct command *cmd, int argc, char **argv, void *o);
 void opt_help(const struct command *cmd);
 extern const struct opt common_opts[];
+/* The keys of the configuration; fields are of struct conf_server. */
+extern const struct opt conf_keys[];
 
 /* Parse one value by its type; used for the configuration as well.  where: for
  * the error's text, "--jobs" or "pitr.conf line 12: jobs". */
