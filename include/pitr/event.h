@@ -49,14 +49,16 @@ struct event_format {
 
 /*
  * Parse one event's header from exactly n bytes.  A Format_description updates
- * *fmt first, since it tells of its own checksum.  Checks the CRC where there
+ * *fmt first, since it tells of its own checksum; before the first one the
+ * caller says in fmt->checksum whether events have a CRC.  Checks the CRC where there
  * is one.  0, or -1 (ERR_VERIFY: "CRC", "size", ...).
  */
 int event_parse(struct event_format *fmt, const void *p, size_t n,
     struct event *out);
 uint32_t event_crc32(uint32_t crc, const void *p, size_t n); /* zlib's */
 
-const char *event_type_text(uint8_t type); /* "Gtid", ...; "unknown (172)" */
+/* "Gtid", ...; "unknown (172)" until the thread's next call. */
+const char *event_type_text(uint8_t type);
 
 #define GTID_FL_STANDALONE 1
 #define GTID_FL_GROUP_COMMIT_ID 2
@@ -75,12 +77,12 @@ int event_gtid(const struct event *e, struct event_gtid *out);
 struct event_query {
     const char *schema;
     size_t schema_size;
-    const char *sql; /* of a compressed one: owned by scratch */
+    const char *sql; /* not NUL-terminated */
     size_t sql_size;
     uint16_t error;
 };
-/* scratch: may be filled; only the start of a compressed statement (its first
- * 4 KiB) is expanded where the codec allows, else sql is "". */
+/* All of it is borrowed from e.  The statement of a compressed event is not
+ * expanded (that needs zlib): its sql is "", its size 0. */
 int event_query(const struct event *e, struct event_query *out);
 
 struct event_rotate {
@@ -103,13 +105,22 @@ enum group_step {
 };
 struct group_state {
     bool open, standalone;
+    bool abandoned; /* the last group was cut off by the end of its file (a
+                       crash of the server): it has no end, and never was;
+                       reset by the next GROUP_BEGIN */
     struct event_gtid gtid; /* of the group that is open or just ended */
 };
-/* The step, or -1 where the events do not follow each other (ERR_VERIFY). */
+/*
+ * The step (enum group_step), or -1 where the events do not follow each other
+ * (ERR_VERIFY).  Artificial events change nothing: INSIDE or OUTSIDE as it
+ * was.  A Format, Rotate or Stop while a group is open abandons it.
+ */
 int group_next(struct group_state *g, const struct event *e);
 
 /* Is a statement's text DDL or account management, by its first words?
- * Leading comments and spaces are skipped. */
+ * Comments and spaces are skipped; what stands in executable comments counts;
+ * SET STATEMENT ... FOR is seen through.  Temporary tables are not DDL here:
+ * nothing that lasts is changed. */
 bool sql_is_ddl(const char *sql, size_t n);
 
 #endif
