@@ -96,25 +96,46 @@ sync_parent(const char *path)
 }
 
 int
+file_publish_at(int tmp_dir, const char *tmp, int dir, const char *name)
+{
+    if (linkat(tmp_dir, tmp, dir, name, 0) == 0) {
+        unlinkat(tmp_dir, tmp, 0);
+        return 0;
+    }
+    if (errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS)
+        return -1;
+    /* No hard links here: a rename that replaces nothing does the same. */
+    return renameat2(tmp_dir, tmp, dir, name, RENAME_NOREPLACE);
+}
+
+int
 file_create(const char *path, mode_t mode, const void *p, size_t n)
 {
-    int rc = -1;
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+    char *tmp = xasprintf("%s.tmp-%ld", path, (long)getpid());
+    int rc = -1, fd;
 
-    if (fd < 0)
-        return err_sys(ERR_FAILED, "cannot create %s", path);
+    fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+    if (fd < 0) {
+        err_sys(ERR_FAILED, "cannot create %s", tmp);
+        free(tmp);
+        return -1;
+    }
     if (fchmod(fd, mode) < 0 || write_all(fd, p, n) < 0 || fsync(fd) < 0) {
-        err_sys(ERR_FAILED, "cannot write %s", path);
+        err_sys(ERR_FAILED, "cannot write %s", tmp);
+        unlink(tmp);
         goto out;
     }
-    if (sync_parent(path) < 0)
+    if (file_publish_at(AT_FDCWD, tmp, AT_FDCWD, path) < 0) {
+        err_sys(ERR_FAILED, "cannot create %s", path);
+        unlink(tmp);
         goto out;
-    rc = 0;
+    }
+    if ((rc = sync_parent(path)) < 0)
+        unlink(path);
 
 out:
     close(fd);
-    if (rc < 0)
-        unlink(path);
+    free(tmp);
     return rc;
 }
 

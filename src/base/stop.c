@@ -27,8 +27,11 @@ on_signal(int sig)
     int saved = errno;
     int none = 0;
 
-    if (!atomic_compare_exchange_strong(&asked_by, &none, sig))
+    if (!atomic_compare_exchange_strong(&asked_by, &none, sig)) {
+        if (sig == SIGHUP)
+            return;
         _exit(128 + sig);
+    }
     if (wake[1] >= 0 && write(wake[1], "", 1) < 0)
         errno = 0; /* the flag is enough */
     errno = saved;

@@ -17,6 +17,9 @@ struct local {
     char *path;
     pthread_mutex_t lock; /* for tmp_fd */
     int tmp_fd;           /* of tmp/, -1 until it is needed */
+    /* One makes folders at a time, so that who finds one can rely on its
+     * having been synced. */
+    pthread_mutex_t make_lock;
 };
 
 /*
@@ -24,8 +27,7 @@ struct local {
  * it) and set *leaf to its last component.  With make, folders that are
  * missing are made and synced.  -1 with errno set, and no err.
  */
-int local_walk(
-    const struct local *l, const char *name, int make, const char **leaf);
+int local_walk(struct local *l, const char *name, int make, const char **leaf);
 
 struct sink *local_put(void *impl, const char *name, enum store_put how);
 

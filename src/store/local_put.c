@@ -8,6 +8,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -17,16 +18,19 @@
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "local.h"
+#include "pitr/file.h"
 #include "pitr/mem.h"
 
 #define WRITE_BYTES ((size_t)256 * 1024)
 /* Writing back starts every so many bytes, so that the last sync is short. */
 #define WRITEBACK_BYTES (UINT64_C(8) << 20)
 /* A folder may be pruned between being made and being used (store_remove). */
-#define RACE_TRIES 20
+#define RACE_TRIES 100
+#define LEFTOVER_SECONDS 3600
 
 struct writer {
     struct local *store; /* borrowed: the store outlives its sinks */
@@ -134,29 +138,9 @@ writer_flush(void *impl)
 }
 
 static int
-exists_already(const struct local *l, const char *name)
+exists_already(struct local *l, const char *name)
 {
     return err_set(ERR_FAILED, "%s/%s exists already", l->path, name);
-}
-
-/*
- * Give the temporary file its name.  0, or -1 with errno.  Where a file system
- * has no hard links, a rename that replaces nothing does the same.
- */
-static int
-link_or_rename(struct writer *w, int dir, const char *leaf)
-{
-    int tmp = w->store->tmp_fd;
-
-    if (linkat(tmp, w->tmp, dir, leaf, 0) == 0) {
-        unlinkat(tmp, w->tmp, 0);
-    } else if (errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS) {
-        return -1;
-    } else if (renameat2(tmp, w->tmp, dir, leaf, RENAME_NOREPLACE) < 0) {
-        return -1;
-    }
-    w->tmp[0] = '\0';
-    return 0;
 }
 
 static int
@@ -167,7 +151,7 @@ publish(struct writer *w)
 
     for (int i = 0; i < RACE_TRIES && rc < 0; i++) {
         if ((dir = local_walk(w->store, w->name, 1, &leaf)) >= 0 &&
-            (rc = link_or_rename(w, dir, leaf)) == 0)
+            (rc = file_publish_at(w->store->tmp_fd, w->tmp, dir, leaf)) == 0)
             break;
         rc = errno;
         if (dir >= 0)
@@ -181,6 +165,7 @@ publish(struct writer *w)
         return exists_already(w->store, w->name);
     if (rc < 0)
         return sys_failed(w, "publish");
+    w->tmp[0] = '\0';
     if (sync_dir(dir) < 0) {
         rc = sys_failed(w, "sync the folder of");
         unlinkat(dir, leaf, 0); /* what failed is not to be seen */
@@ -215,6 +200,38 @@ writer_free(void *impl)
     free(w);
 }
 
+/*
+ * Remove what writers that died have left.  A living one holds a lock on its
+ * file; the age is for the moment in which it has none yet.
+ */
+static void
+sweep_tmp(int dir)
+{
+    int copy = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd;
+    DIR *d = copy >= 0 ? fdopendir(copy) : NULL;
+    time_t now = time(NULL);
+    struct dirent *e;
+    struct stat st;
+
+    if (d == NULL) {
+        if (copy >= 0)
+            close(copy);
+        return;
+    }
+    while ((e = readdir(d)) != NULL) {
+        if (fstatat(dir, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+            !S_ISREG(st.st_mode) || now - st.st_mtime < LEFTOVER_SECONDS)
+            continue;
+        fd = openat(dir, e->d_name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0)
+            continue;
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+            unlinkat(dir, e->d_name, 0);
+        close(fd);
+    }
+    closedir(d);
+}
+
 /* tmp/ is opened once a store.  -1 with errno. */
 static int
 open_tmp(struct local *l)
@@ -222,8 +239,11 @@ open_tmp(struct local *l)
     const char *leaf;
 
     pthread_mutex_lock(&l->lock);
-    if (l->tmp_fd < 0)
+    if (l->tmp_fd < 0) {
         l->tmp_fd = local_walk(l, LOCAL_TMP "/", 1, &leaf);
+        if (l->tmp_fd >= 0)
+            sweep_tmp(l->tmp_fd);
+    }
     pthread_mutex_unlock(&l->lock);
     return l->tmp_fd < 0 ? -1 : 0;
 }
@@ -262,6 +282,8 @@ create_atomic(struct writer *w)
         w->tmp[0] = '\0';
         return sys_failed(w, "make a temporary file for");
     }
+    /* For sweep_tmp(); without locks, leftovers stay. */
+    (void)flock(w->fd, LOCK_EX | LOCK_NB);
     return 0;
 }
 
@@ -272,7 +294,10 @@ create_growing(struct writer *w)
     int dir = -1, saved;
 
     for (int i = 0; i < RACE_TRIES; i++) {
-        if ((dir = local_walk(w->store, w->name, 1, &leaf)) < 0)
+        dir = local_walk(w->store, w->name, 1, &leaf);
+        if (dir < 0 && errno == ENOENT)
+            continue;
+        if (dir < 0)
             break;
         w->fd = openat(dir, leaf,
             O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_NOFOLLOW | O_CLOEXEC,
@@ -280,6 +305,8 @@ create_growing(struct writer *w)
         if (w->fd >= 0 || errno != ENOENT)
             break;
         close(dir);
+        dir = -1;
+        errno = ENOENT;
     }
     if (w->fd >= 0 && sync_dir(dir) < 0) {
         saved = errno;

@@ -37,11 +37,13 @@ step_into(int fd, const char *name, int make)
 }
 
 int
-local_walk(const struct local *l, const char *name, int make, const char **leaf)
+local_walk(struct local *l, const char *name, int make, const char **leaf)
 {
-    int fd = fcntl(l->fd, F_DUPFD_CLOEXEC, 0);
+    int fd = fcntl(l->fd, F_DUPFD_CLOEXEC, 0), saved;
     const char *p = name, *slash;
 
+    if (make)
+        pthread_mutex_lock(&l->make_lock);
     while (fd >= 0 && (slash = strchr(p, '/')) != NULL) {
         char *folder = xstrndup(p, (size_t)(slash - p));
 
@@ -49,6 +51,10 @@ local_walk(const struct local *l, const char *name, int make, const char **leaf)
         free(folder);
         p = slash + 1;
     }
+    saved = errno;
+    if (make)
+        pthread_mutex_unlock(&l->make_lock);
+    errno = saved;
     *leaf = p;
     return fd;
 }
@@ -105,7 +111,7 @@ reader_free(void *impl)
 
 /* An open regular file, or -1 with err set. */
 static int
-open_object(const struct local *l, const char *name)
+open_object(struct local *l, const char *name)
 {
     const char *leaf;
     struct stat st;
@@ -140,7 +146,7 @@ local_get(void *impl, const char *name, uint64_t offset)
 {
     static const struct source_ops ops = {
         .read = reader_read, .free = reader_free};
-    const struct local *l = impl;
+    struct local *l = impl;
     struct reader *r;
     int fd = open_object(l, name);
 
@@ -162,7 +168,7 @@ local_get(void *impl, const char *name, uint64_t offset)
 static int
 local_stat(void *impl, const char *name, uint64_t *size)
 {
-    const struct local *l = impl;
+    struct local *l = impl;
     const char *leaf;
     struct stat st;
     int rc, saved, dir = local_walk(l, name, 0, &leaf);
@@ -190,7 +196,7 @@ local_stat(void *impl, const char *name, uint64_t *size)
  * made anew by the writer.
  */
 static void
-prune(const struct local *l, const char *name)
+prune(struct local *l, const char *name)
 {
     char *folder = xstrdup(name), *slash;
     const char *leaf;
@@ -212,7 +218,7 @@ prune(const struct local *l, const char *name)
 static int
 local_remove(void *impl, const char *name)
 {
-    const struct local *l = impl;
+    struct local *l = impl;
     const char *leaf;
     int rc = -1, dir = local_walk(l, name, 0, &leaf);
 
@@ -236,12 +242,12 @@ local_remove(void *impl, const char *name)
     return rc;
 }
 
-static int list_folder(const struct local *l, int fd, const char *prefix,
-    bool flat, struct store_list *out);
+static int list_folder(struct local *l, int fd, const char *prefix, bool flat,
+    struct store_list *out);
 
 /* One entry of the folder that d reads. */
 static int
-list_entry(const struct local *l, DIR *d, const char *prefix, const char *entry,
+list_entry(struct local *l, DIR *d, const char *prefix, const char *entry,
     bool flat, struct store_list *out)
 {
     char *name = NULL;
@@ -274,7 +280,7 @@ list_entry(const struct local *l, DIR *d, const char *prefix, const char *entry,
 
 /* Takes fd. */
 static int
-list_folder(const struct local *l, int fd, const char *prefix, bool flat,
+list_folder(struct local *l, int fd, const char *prefix, bool flat,
     struct store_list *out)
 {
     DIR *d = fdopendir(fd);
@@ -302,7 +308,7 @@ list_folder(const struct local *l, int fd, const char *prefix, bool flat,
 static int
 local_list(void *impl, const char *prefix, bool flat, struct store_list *out)
 {
-    const struct local *l = impl;
+    struct local *l = impl;
     const char *leaf;
     int fd = local_walk(l, prefix, 0, &leaf);
 
@@ -326,6 +332,7 @@ local_close(void *impl)
         close(l->tmp_fd);
     close(l->fd);
     pthread_mutex_destroy(&l->lock);
+    pthread_mutex_destroy(&l->make_lock);
     free(l->path);
     free(l);
 }
@@ -353,5 +360,6 @@ store_open_local(const char *path)
     l->tmp_fd = -1;
     l->path = xstrdup(path);
     pthread_mutex_init(&l->lock, NULL);
+    pthread_mutex_init(&l->make_lock, NULL);
     return store_new(&ops, l, path);
 }
