@@ -86,13 +86,15 @@ add_figures(struct buf *b)
     buf_str(b, size_text(bytes, text));
     if (pg.total > bytes)
         buf_fmt(b, " of %s", size_text(pg.total, text));
+    buf_fmt(b, "  %s/s", size_text((uint64_t)pg.rate, text));
+    if (pg.total > bytes && pg.rate > 1) {
+        double left_s = (double)(pg.total - bytes) / pg.rate;
+
+        buf_fmt(b, "  %s left",
+            time_span((uint64_t)(MIN(left_s, 1e9) * 1e6), text));
+    }
     if (rows > 0)
         buf_fmt(b, "  %" PRIu64 " rows", rows);
-    buf_fmt(b, "  %s/s", size_text((uint64_t)pg.rate, text));
-    if (pg.total > bytes && pg.rate > 1)
-        buf_fmt(b, "  %s left",
-            time_span(
-                (uint64_t)((double)(pg.total - bytes) / pg.rate * 1e6), text));
     if (pg.note != NULL)
         buf_fmt(b, "  %s", pg.note);
 }

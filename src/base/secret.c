@@ -157,7 +157,7 @@ secret_ask(const char *prompt, int confirm)
     int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
 
     if (tty < 0) {
-        err_sys(ERR_KEY, "no terminal to ask on (%s)", prompt);
+        err_sys(ERR_KEY, "no terminal to ask on");
         err_hint("name a file with the passphrase instead");
         return NULL;
     }
@@ -167,8 +167,10 @@ secret_ask(const char *prompt, int confirm)
     if (again != NULL && s->len == again->len &&
         sodium_memcmp(s->p, again->p, s->len) == 0)
         goto out;
-    if (again != NULL)
+    if (again != NULL) {
         err_set(ERR_KEY, "the two entries differ");
+        err_hint("nothing was changed: run it again");
+    }
     secret_free(s);
     s = NULL;
 
