@@ -23,7 +23,7 @@ struct open {
     uint8_t *plain; /* SEAL_FRAME_PLAIN bytes */
     size_t at, len; /* what of them is not yet handed out */
     bool final;     /* the final frame was seen */
-    bool done, failed;
+    bool done;
 };
 
 static int
@@ -124,14 +124,9 @@ open_read(void *impl, void *p, size_t n)
     struct open *o = impl;
     size_t take;
 
-    if (o->failed)
-        return err_set(ERR_VERIFY, "the object has failed before");
-    while (o->len == 0 && !o->done) {
-        if (record_read(o) < 0) {
-            o->failed = true;
+    while (o->len == 0 && !o->done)
+        if (record_read(o) < 0)
             return seal_wrap(NULL, &o->w.h);
-        }
-    }
     take = MIN(n, o->len);
     memcpy(p, o->plain + o->at, take);
     o->at += take;
