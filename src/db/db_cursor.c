@@ -1,6 +1,9 @@
 /*
  * db_cursor.c -- a result row by row, and the quoting of names and strings.
  */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* vasprintf */
+#endif
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>

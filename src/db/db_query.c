@@ -1,6 +1,9 @@
 /*
  * db_query.c -- statements, and results that fit into memory.
  */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* vasprintf */
+#endif
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
