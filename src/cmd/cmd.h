@@ -1,0 +1,72 @@
+/*
+ * cmd.h -- the commands, and what they share: from options to connections,
+ * repositories and keys.
+ */
+#ifndef PITR_CMD_H
+#define PITR_CMD_H
+
+#include "pitr/catalog.h"
+#include "pitr/db.h"
+#include "pitr/opt.h"
+#include "pitr/repo.h"
+
+extern const struct command cmd_keygen, cmd_init, cmd_check, cmd_backup,
+    cmd_stream, cmd_list, cmd_restore;
+
+/* The section that the command works on; ERR_USAGE where none was chosen. */
+const struct conf_server *cmd_section(const struct common *c);
+
+/*
+ * How to connect to a section's server.  Strings are borrowed from the
+ * section; the password is read from its file and has to be freed with
+ * cmd_conn_free().
+ */
+struct cmd_conn {
+    struct db_conf conf;
+    struct secret *password;
+};
+int cmd_conn_open(const struct conf_server *s, struct cmd_conn *out);
+void cmd_conn_free(struct cmd_conn *c);
+
+/* The section's repository, to write to; NULL on error. */
+struct repo *cmd_repo_write(const struct conf_server *s);
+/* A repository to read from: path, or else the section's. */
+struct repo *cmd_repo_read(const struct common *c, const char *path);
+
+/* The recovery key of a file; the passphrase comes from passphrase_file or the
+ * terminal. */
+struct secret_key *cmd_secret_key(const char *path,
+    const char *passphrase_file);
+
+unsigned cmd_jobs(unsigned asked); /* 0: as many as there are processors */
+
+/* --- reports, for people, on standard output (report.c) --- */
+
+/* "GTID 0-1-5 of 2022-05-02 16:03:00 +0200 (14:03:00 UTC)" */
+char *report_group(const struct event_gtid *g);
+/* Print a text to standard output; ERR_FAILED where that fails (a full disk, a
+ * closed pipe). */
+int report_out(const struct buf *text);
+
+/* --- list --- */
+void list_text(const struct repo *r, const struct catalog *c, struct buf *out);
+void list_json(const struct repo *r, const struct catalog *c, struct buf *out);
+
+/* --- restore --- */
+struct restore_target;
+struct restore_target_conf {
+    const struct conf_server *section; /* --target; NULL */
+    const char *host, *socket, *user, *password_file; /* NULL: not given */
+    unsigned port;
+    const char *sandbox, *mariadbd; /* directory; program */
+    int lower_case_table_names;
+};
+/* Which one is meant?  ERR_USAGE unless exactly one; nothing is touched. */
+int restore_target_check(const struct restore_target_conf *c);
+struct restore_target *restore_target_open(
+    const struct restore_target_conf *c);
+const struct db_conf *restore_target_db(const struct restore_target *t);
+/* ok: a sandbox is left running, else it is stopped.  Frees t; NULL is fine. */
+void restore_target_close(struct restore_target *t, bool ok);
+
+#endif

@@ -1,0 +1,105 @@
+/*
+ * common.c -- from options and configuration to what commands work with.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd.h"
+#include "pitr/err.h"
+#include "pitr/pool.h"
+
+const struct conf_server *
+cmd_section(const struct common *c)
+{
+    if (c->section != NULL)
+        return c->section;
+    if (c->conf != NULL)
+        return conf_server_find(c->conf, NULL);
+    err_set(ERR_USAGE, "there is no configuration: no %s, and no --config",
+        CONF_DEFAULT);
+    err_hint("doc/pitr.conf.example is one to start from.");
+    return NULL;
+}
+
+int
+cmd_conn_open(const struct conf_server *s, struct cmd_conn *out)
+{
+    memset(out, 0, sizeof *out);
+    out->conf = (struct db_conf){.host = s->host, .socket = s->socket,
+        .port = s->port, .user = s->user, .ssl = s->ssl,
+        .ssl_verify = s->ssl_verify, .ssl_ca = s->ssl_ca,
+        .ssl_cert = s->ssl_cert, .ssl_key = s->ssl_key};
+    if (s->password_file != NULL &&
+        (out->password = secret_from_file(s->password_file)) == NULL)
+        return err_wrap("password_file");
+    out->conf.password = out->password;
+    return 0;
+}
+
+void
+cmd_conn_free(struct cmd_conn *c)
+{
+    secret_free(c->password);
+    memset(c, 0, sizeof *c);
+}
+
+static int
+need_key(const struct conf_server *s, const char *value, const char *key)
+{
+    if (value != NULL)
+        return 0;
+    err_set(ERR_USAGE, "section [%s] does not say %s", s->name, key);
+    return err_hint("Add \"%s = ...\" to it; see pitr.conf(5).", key);
+}
+
+struct repo *
+cmd_repo_write(const struct conf_server *s)
+{
+    if (need_key(s, s->repository, "repository") < 0 ||
+        need_key(s, s->signing_key, "signing_key") < 0)
+        return NULL;
+    return repo_open(s->repository, s->name, s->signing_key);
+}
+
+struct repo *
+cmd_repo_read(const struct common *c, const char *path)
+{
+    const struct conf_server *s;
+
+    if (path != NULL)
+        return repo_open(path, c->server, NULL);
+    if ((s = cmd_section(c)) == NULL) {
+        err_hint("Or name the repository with --repository DIR.");
+        return NULL;
+    }
+    if (need_key(s, s->repository, "repository") < 0)
+        return NULL;
+    return repo_open(s->repository, s->name, NULL);
+}
+
+static struct secret *
+ask_passphrase(void *arg)
+{
+    const char *file = arg;
+
+    return file != NULL ? secret_from_file(file)
+                        : secret_ask("Passphrase of the recovery key: ", 0);
+}
+
+struct secret_key *
+cmd_secret_key(const char *path, const char *passphrase_file)
+{
+    if (path == NULL) {
+        err_set(ERR_KEY, "the recovery key is needed");
+        err_hint("Name its file with --secret-key FILE. Only who has it can "
+                 "read the backups.");
+        return NULL;
+    }
+    return secret_key_load(path, ask_passphrase, (void *)passphrase_file);
+}
+
+unsigned
+cmd_jobs(unsigned asked)
+{
+    return asked != 0 ? asked : pool_cpus();
+}

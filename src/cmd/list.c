@@ -1,0 +1,52 @@
+/*
+ * list.c -- what a repository holds, and what can be restored from it.
+ */
+#include "cmd.h"
+#include "pitr/err.h"
+#include "pitr/log.h"
+
+struct list {
+    struct common common;
+    const char *repository;
+    bool json;
+};
+
+#define FIELD(f) offsetof(struct list, f)
+static const struct opt list_opts[] = {
+    {"repository", 0, OPT_STR, FIELD(repository), NULL, 0, 0, "DIR",
+        "of this repository, without a configuration", NULL},
+    {"json", 0, OPT_FLAG, FIELD(json), NULL, 0, 0, NULL, "for scripts", NULL},
+    {0}};
+
+static int
+list_run(void *arg)
+{
+    struct list *o = arg;
+    struct repo *repo = cmd_repo_read(&o->common, o->repository);
+    struct catalog *c = NULL;
+    struct buf text = {0};
+    int rc = -1;
+
+    if (repo == NULL || (c = catalog_load(repo)) == NULL)
+        goto out;
+    if (o->json)
+        list_json(repo, c, &text);
+    else
+        list_text(repo, c, &text);
+    rc = report_out(&text);
+
+out:
+    buf_free(&text);
+    catalog_free(c);
+    repo_close(repo);
+    return rc;
+}
+
+const struct command cmd_list = {
+    .name = "list",
+    .help = "backups, log, and the moments that can be restored",
+    .usage = "",
+    .opts = list_opts,
+    .size = sizeof(struct list),
+    .run = list_run,
+};

@@ -1,0 +1,89 @@
+/*
+ * list_text.c -- the catalogue for people.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "cmd.h"
+#include "pitr/times.h"
+
+static void
+put_backups(const struct catalog *c, struct buf *out)
+{
+    char when[TIME_BOTH], size[TIME_TEXT];
+
+    buf_str(out, "\nbackups\n");
+    if (c->backups == 0)
+        buf_str(out, "  none\n");
+    for (size_t i = 0; i < c->backups; i++) {
+        const struct backup_info *b = &c->backup[i];
+        char *gtid = gtid_pos_text(&b->gtid);
+
+        buf_fmt(out,
+            "  %s  as of %s\n    %" PRIu64 " tables, %" PRIu64 " rows, %s "
+            "stored, MariaDB %s, GTID %s\n",
+            b->id, time_both(b->snapshot_us, when), b->tables, b->rows,
+            size_text(b->stored_bytes, size), b->server_version,
+            *gtid ? gtid : "(empty)");
+        if (b->warnings > 0)
+            buf_fmt(out, "    with %" PRIu64 " warning%s\n", b->warnings,
+                b->warnings == 1 ? "" : "s");
+        free(gtid);
+    }
+    for (size_t i = 0; i < c->n_broken; i++)
+        buf_fmt(out, "  %s  not finished: running, or it failed; it does not "
+                     "count\n", c->broken[i]);
+}
+
+/* The segments [i, end) of one epoch. */
+static void
+put_epoch(const struct catalog *c, size_t i, size_t end, struct buf *out)
+{
+    const struct segment_info *first = &c->segment[i];
+    const struct segment_info *last = &c->segment[end - 1];
+    char from[TIME_BOTH], to[TIME_BOTH], size[TIME_TEXT];
+    char *begin = gtid_pos_text(&first->start.gtid);
+    char *stop = gtid_pos_text(&last->state.gtid);
+    uint64_t until = segment_whole_until(&last->state), bytes = 0, groups = 0;
+
+    for (size_t k = i; k < end; k++) {
+        bytes += c->segment[k].size;
+        groups += c->segment[k].state.groups;
+    }
+    if (first->start.cause == SEGMENT_GAP)
+        buf_fmt(out, "  GAP: %s\n", first->start.why);
+    buf_fmt(out, "  from %s, after GTID %s\n",
+        time_both(first->start.started_us, from), *begin ? begin : "(empty)");
+    buf_fmt(out, "    to %s, GTID %s%s\n",
+        until == 0 ? "(nothing yet)" : time_both(until, to),
+        *stop ? stop : "(empty)", last->closed ? "" : ", still growing");
+    buf_fmt(out, "    %" PRIu64 " transactions in %zu segment%s, %s stored\n",
+        groups, end - i, end - i == 1 ? "" : "s", size_text(bytes, size));
+    free(begin);
+    free(stop);
+}
+
+void
+list_text(const struct repo *r, const struct catalog *c, struct buf *out)
+{
+    struct windows w;
+
+    buf_fmt(out, "repository %s, server \"%s\"\n", store_where(r->store),
+        r->server);
+    put_backups(c, out);
+    buf_str(out, "\nlog\n");
+    if (c->segments == 0)
+        buf_str(out, "  none\n");
+    for (size_t i = 0, end; i < c->segments; i = end) {
+        for (end = i + 1; end < c->segments &&
+                          c->segment[end].start.epoch ==
+                              c->segment[i].start.epoch;
+             end++)
+            continue;
+        put_epoch(c, i, end, out);
+    }
+    catalog_windows(c, &w);
+    buf_str(out, "\nwhat can be restored\n");
+    windows_text(c, &w, out);
+    windows_free(&w);
+}

@@ -1,0 +1,27 @@
+/*
+ * report.c -- what commands print for people.
+ */
+#include <stdio.h>
+
+#include "cmd.h"
+#include "pitr/err.h"
+#include "pitr/mem.h"
+#include "pitr/times.h"
+
+char *
+report_group(const struct event_gtid *g)
+{
+    char gtid[GTID_TEXT], when[TIME_BOTH];
+
+    return xasprintf("GTID %s of %s", gtid_text(&g->gtid, gtid),
+        time_both(g->time_us, when));
+}
+
+int
+report_out(const struct buf *text)
+{
+    if (fwrite(text->data, 1, text->len, stdout) != text->len ||
+        fflush(stdout) != 0)
+        return err_sys(ERR_FAILED, "cannot write to standard output");
+    return 0;
+}

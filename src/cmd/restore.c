@@ -1,0 +1,308 @@
+/*
+ * restore.c -- a backup loaded, then the log replayed up to a cutoff.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "cmd.h"
+#include "pitr/err.h"
+#include "pitr/load.h"
+#include "pitr/log.h"
+#include "pitr/mem.h"
+#include "pitr/replay.h"
+#include "pitr/times.h"
+
+struct restore {
+    struct common common;
+    uint64_t until_us, ahead_bytes;
+    const char *until_gtid, *before_gtid, *backup;
+    const char *sandbox, *mariadbd, *target, *host, *socket, *user,
+        *password_file;
+    const char *repository, *secret_key, *passphrase_file, *signer;
+    unsigned port, jobs;
+    bool dry_run, no_verify, force;
+};
+
+#define FIELD(f) offsetof(struct restore, f)
+static const struct opt restore_opts[] = {
+    {"until", 'u', OPT_TIME, FIELD(until_us), NULL, 0, 0, "TIME",
+        "leave out the first transaction at or after this time, and all "
+        "after it", NULL},
+    {"until-gtid", 0, OPT_STR, FIELD(until_gtid), NULL, 0, 0, "GTID",
+        "this transaction is the last one", NULL},
+    {"before-gtid", 0, OPT_STR, FIELD(before_gtid), NULL, 0, 0, "GTID",
+        "this transaction is the first one left out", NULL},
+    {"backup", 0, OPT_STR, FIELD(backup), NULL, 0, 0, "ID",
+        "start from this backup (the newest before the cutoff)", NULL},
+    {"dry-run", 'n', OPT_FLAG, FIELD(dry_run), NULL, 0, 0, NULL,
+        "only print what would be done", NULL},
+    {"sandbox", 0, OPT_STR, FIELD(sandbox), NULL, 0, 0, "DIR",
+        "into a private server, started in this new directory", NULL},
+    {"mariadbd", 0, OPT_STR, FIELD(mariadbd), NULL, 0, 0, "PATH",
+        "the program for the sandbox", NULL},
+    {"target", 0, OPT_STR, FIELD(target), NULL, 0, 0, "SECTION",
+        "into the running server of this section", NULL},
+    {"socket", 0, OPT_STR, FIELD(socket), NULL, 0, 0, "PATH",
+        "into the running server at this socket", NULL},
+    {"host", 0, OPT_STR, FIELD(host), NULL, 0, 0, "NAME",
+        "into the running server of this host", NULL},
+    {"port", 0, OPT_UINT, FIELD(port), NULL, 1, 65535, "N", "its port", NULL},
+    {"user", 0, OPT_STR, FIELD(user), NULL, 0, 0, "NAME",
+        "account at the target", NULL},
+    {"password-file", 0, OPT_STR, FIELD(password_file), NULL, 0, 0, "FILE",
+        "first line is its password", NULL},
+    {"repository", 0, OPT_STR, FIELD(repository), NULL, 0, 0, "DIR",
+        "from this repository, without a configuration", NULL},
+    {"secret-key", 0, OPT_STR, FIELD(secret_key), NULL, 0, 0, "FILE",
+        "the recovery key", "secret_key"},
+    {"passphrase-file", 0, OPT_STR, FIELD(passphrase_file), NULL, 0, 0, "FILE",
+        "first line is its passphrase; otherwise it is asked for",
+        "passphrase_file"},
+    {"signer", 0, OPT_STR, FIELD(signer), NULL, 0, 0, "ed25519:...",
+        "who must have signed the repository, as init printed it", "signer"},
+    {"jobs", 'j', OPT_UINT, FIELD(jobs), NULL, 1, 64, "N",
+        "connections that load (as many as processors)", "jobs"},
+    {"ahead", 0, OPT_SIZE, FIELD(ahead_bytes), "512M", 1u << 20, 1ull << 40,
+        "SIZE", "log that may wait on the target's disk during the replay",
+        NULL},
+    {"no-verify", 0, OPT_FLAG, FIELD(no_verify), NULL, 0, 0, NULL,
+        "do not read the loaded tables back to compare them", NULL},
+    {"force", 0, OPT_FLAG, FIELD(force), NULL, 0, 0, NULL,
+        "also into a server that is older than the source", NULL},
+    {0}};
+
+/* All that a restore holds, to be let go in one place. */
+struct work {
+    struct repo *repo;
+    struct secret_key *key;
+    struct catalog *catalog;
+    struct manifest *manifest;
+    struct restore_target *target;
+    struct plan plan;
+    struct replay_report preview, done;
+    struct load_report loaded;
+};
+
+static int
+get_cutoff(const struct restore *o, struct cutoff *out)
+{
+    int n = (o->until_us != 0) + (o->until_gtid != NULL) +
+            (o->before_gtid != NULL);
+    const char *gtid = o->until_gtid != NULL ? o->until_gtid : o->before_gtid;
+
+    *out = (struct cutoff){.kind = CUTOFF_NEWEST, .us = o->until_us};
+    if (n > 1)
+        return err_set(ERR_USAGE,
+            "--until, --until-gtid and --before-gtid exclude each other");
+    if (o->until_us != 0)
+        out->kind = CUTOFF_TIME;
+    else if (n == 1)
+        out->kind = o->until_gtid != NULL ? CUTOFF_UNTIL_GTID
+                                          : CUTOFF_BEFORE_GTID;
+    if (gtid != NULL && gtid_parse(gtid, &out->gtid) < 0)
+        return err_wrap(o->until_gtid != NULL ? "--until-gtid"
+                                              : "--before-gtid");
+    return 0;
+}
+
+static int
+get_target(const struct restore *o, struct restore_target_conf *out)
+{
+    *out = (struct restore_target_conf){.host = o->host, .socket = o->socket,
+        .user = o->user, .password_file = o->password_file, .port = o->port,
+        .sandbox = o->sandbox, .mariadbd = o->mariadbd};
+    if (o->target != NULL && o->common.conf == NULL)
+        return err_set(ERR_USAGE, "--target names a section of the "
+                                  "configuration, and there is none");
+    if (o->target != NULL && (out->section = conf_server_find(o->common.conf,
+                                  o->target)) == NULL)
+        return -1;
+    return o->dry_run ? 0 : restore_target_check(out);
+}
+
+static int
+open_repository(const struct restore *o, struct work *w)
+{
+    uint8_t signer[32];
+
+    if ((w->repo = cmd_repo_read(&o->common, o->repository)) == NULL)
+        return -1;
+    if (o->signer != NULL && signer_parse(o->signer, signer) < 0)
+        return err_wrap("--signer");
+    if ((w->key = cmd_secret_key(o->secret_key, o->passphrase_file)) == NULL)
+        return -1;
+    if (repo_trust(w->repo, w->key, o->signer != NULL ? signer : NULL) < 0)
+        return -1;
+    return (w->catalog = catalog_load(w->repo)) == NULL ? -1 : 0;
+}
+
+static struct replay_conf
+replay_conf(const struct restore *o, const struct work *w)
+{
+    return (struct replay_conf){
+        .target = w->target == NULL ? NULL : restore_target_db(w->target),
+        .repo = w->repo,
+        .key = w->key,
+        .catalog = w->catalog,
+        .plan = &w->plan,
+        .ahead_bytes = o->ahead_bytes};
+}
+
+static void
+put_boundary(struct buf *out, const struct replay_report *r)
+{
+    char *last = report_group(&r->last), *first = report_group(&r->first_out);
+
+    buf_fmt(out, "last transaction in:    %s\n",
+        r->any_last ? last : "none from the log: the backup is as it was");
+    buf_fmt(out, "first transaction out:  %s\n",
+        r->any_out ? first : "none: this is the newest state");
+    if (r->unfinished != NULL)
+        buf_fmt(out, "not done at the cutoff: %s\n", r->unfinished);
+    free(last);
+    free(first);
+}
+
+/* Print the plan: which backup, which log, the boundary. */
+static int
+plan_and_print(const struct restore *o, struct work *w)
+{
+    const struct backup_info *b;
+    struct replay_conf conf;
+    struct cutoff cutoff;
+    struct buf text = {0};
+    char when[TIME_BOTH], size[TIME_TEXT];
+    int rc;
+
+    if (get_cutoff(o, &cutoff) < 0 ||
+        plan_make(w->catalog, &cutoff, o->backup, &w->plan) < 0)
+        return -1;
+    conf = replay_conf(o, w);
+    if (replay_preview(&conf, true, &w->preview) < 0)
+        return -1;
+    b = &w->catalog->backup[w->plan.backup];
+    buf_fmt(&text, "backup %s as of %s: %" PRIu64 " tables, %s of rows\n",
+        b->id, time_both(b->snapshot_us, when), b->tables,
+        size_text(b->row_bytes, size));
+    if (w->plan.segments > 0)
+        buf_fmt(&text, "then the log from GTID position of the backup on: "
+                       "%zu segment%s\n", w->plan.segments,
+            w->plan.segments == 1 ? "" : "s");
+    put_boundary(&text, &w->preview);
+    rc = report_out(&text);
+    buf_free(&text);
+    if (w->plan.broken_end && w->plan.cutoff.kind == CUTOFF_NEWEST)
+        log_warn("a gap in the log follows: later transactions cannot be "
+                 "restored from this backup");
+    return rc;
+}
+
+static int
+do_load(const struct restore *o, struct work *w)
+{
+    struct load_conf conf = {.target = restore_target_db(w->target),
+        .repo = w->repo,
+        .key = w->key,
+        .manifest = w->manifest,
+        .jobs = cmd_jobs(o->jobs),
+        .verify = !o->no_verify,
+        .force_version = o->force};
+    struct load_settings *settings;
+    struct replay_conf replay = replay_conf(o, w);
+    int rc = -1;
+
+    if (load_check(&conf) < 0 ||
+        (settings = load_settings_apply(conf.target)) == NULL)
+        return -1;
+    if (load_run(&conf, &w->loaded) == 0 &&
+        replay_run(&replay, &w->done) == 0 && load_finish(&conf) == 0)
+        rc = 0;
+    if (rc < 0) {
+        struct err_saved *first = err_take();
+
+        load_settings_restore(settings);
+        err_clear();
+        err_put(first);
+        err_hint("The target is incomplete: do not use it. The same command "
+                 "starts over, and replaces what it has created so far.");
+        return -1;
+    }
+    return load_settings_restore(settings);
+}
+
+static int
+report_done(const struct restore *o, const struct work *w, uint64_t begun_us)
+{
+    const struct load_report *l = &w->loaded;
+    char a[TIME_TEXT], b[TIME_TEXT], c[TIME_TEXT], d[TIME_TEXT], e[TIME_TEXT];
+    struct buf text = {0};
+    int rc;
+
+    buf_fmt(&text,
+        "loaded %" PRIu64 " tables, %" PRIu64 " rows, %s in %s; indexes %s; "
+        "%s\n",
+        l->tables, l->rows, size_text(l->bytes, a), time_span(l->load_us, b),
+        time_span(l->index_us, c),
+        o->no_verify ? "not compared (--no-verify)"
+                     : "every table's rows equal the backup's checksum");
+    if (w->plan.segments > 0)
+        buf_fmt(&text, "replayed %" PRIu64 " transactions, %s of log in %s\n",
+            w->done.groups, size_text(w->done.bytes, a),
+            time_span(w->done.replay_us, d));
+    put_boundary(&text, &w->done);
+    buf_fmt(&text, "done in %s\n", time_span(time_mono_us() - begun_us, e));
+    if (o->sandbox != NULL)
+        buf_fmt(&text, "The server runs in %s; its socket is %s.\n"
+                       "Stop it with: mariadb-admin --socket=%s shutdown\n",
+            o->sandbox, restore_target_db(w->target)->socket,
+            restore_target_db(w->target)->socket);
+    rc = report_out(&text);
+    buf_free(&text);
+    return rc;
+}
+
+static int
+restore_run(void *arg)
+{
+    struct restore *o = arg;
+    struct restore_target_conf target;
+    struct work w = {0};
+    uint64_t begun_us = time_mono_us();
+    int rc = -1;
+
+    if (get_target(o, &target) < 0 || open_repository(o, &w) < 0 ||
+        plan_and_print(o, &w) < 0)
+        goto out;
+    if (o->dry_run) {
+        rc = 0;
+        goto out;
+    }
+    w.manifest = manifest_load(w.repo,
+        w.catalog->backup[w.plan.backup].id, w.key);
+    if (w.manifest == NULL)
+        goto out;
+    target.lower_case_table_names = w.manifest->info.lower_case_table_names;
+    if ((w.target = restore_target_open(&target)) == NULL ||
+        do_load(o, &w) < 0)
+        goto out;
+    rc = report_done(o, &w, begun_us);
+
+out:
+    restore_target_close(w.target, rc == 0);
+    manifest_free(w.manifest);
+    catalog_free(w.catalog);
+    secret_key_free(w.key);
+    repo_close(w.repo);
+    free(w.preview.unfinished);
+    free(w.done.unfinished);
+    return rc;
+}
+
+const struct command cmd_restore = {
+    .name = "restore",
+    .help = "rebuild the database as it was at a moment",
+    .usage = "",
+    .opts = restore_opts,
+    .size = sizeof(struct restore),
+    .run = restore_run,
+};

@@ -1,0 +1,100 @@
+/*
+ * stream.c -- capture the binary log.
+ */
+#include <inttypes.h>
+
+#include "cmd.h"
+#include "pitr/err.h"
+#include "pitr/stream.h"
+#include "pitr/times.h"
+
+struct stream {
+    struct common common;
+    bool once;
+    unsigned level, server_id;
+    uint64_t flush_us, segment_bytes, segment_us, retry_us;
+};
+
+#define FIELD(f) offsetof(struct stream, f)
+static const struct opt stream_opts[] = {
+    {"once", 0, OPT_FLAG, FIELD(once), NULL, 0, 0, NULL,
+        "end when the log as it is now is in the repository (for cron)", NULL},
+    {"flush", 0, OPT_DURATION, FIELD(flush_us), "1s", 10000, 60000000, "TIME",
+        "a transaction is durable after this at the latest", "flush"},
+    {"segment-size", 0, OPT_SIZE, FIELD(segment_bytes), "256M", 65536,
+        1ull << 40, "SIZE", "log after which a segment is closed",
+        "segment_size"},
+    {"segment-age", 0, OPT_DURATION, FIELD(segment_us), "1h", 1000000,
+        7 * 86400000000ull, "TIME", "age after which it is closed",
+        "segment_age"},
+    {"retry", 0, OPT_DURATION, FIELD(retry_us), "30s", 100000, 3600000000ull,
+        "TIME", "longest pause before connecting again", "retry"},
+    {"level", 0, OPT_UINT, FIELD(level), "1", 1, 19, "N",
+        "compression level of zstd", "level"},
+    {"server-id", 0, OPT_UINT, FIELD(server_id), NULL, 1, UINT32_MAX, "N",
+        "as a replica (chosen)", "server_id"},
+    {0}};
+
+static int
+report(const struct stream_report *r)
+{
+    char bytes[TIME_TEXT];
+    struct buf text = {0};
+    int rc;
+
+    buf_fmt(&text, "captured %" PRIu64 " transactions, %s, in %" PRIu64
+                   " segment%s\n",
+        r->groups, size_text(r->bytes, bytes), r->segments,
+        r->segments == 1 ? "" : "s");
+    if (r->gaps > 0)
+        buf_fmt(&text, "%" PRIu64 " gap%s: \"pitr list\" shows what cannot be "
+                       "restored\n",
+            r->gaps, r->gaps == 1 ? "" : "s");
+    rc = report_out(&text);
+    buf_free(&text);
+    return rc;
+}
+
+static int
+stream_cmd_run(void *arg)
+{
+    struct stream *o = arg;
+    const struct conf_server *s = cmd_section(&o->common);
+    struct cmd_conn conn = {0};
+    struct stream_report r = {0};
+    struct repo *repo = NULL;
+    struct lock *lock = NULL;
+    int rc = -1;
+
+    if (s == NULL || (repo = cmd_repo_write(s)) == NULL ||
+        (lock = repo_lock(repo, "stream")) == NULL ||
+        cmd_conn_open(s, &conn) < 0)
+        goto out;
+    struct stream_conf conf = {.source = &conn.conf,
+        .repo = repo,
+        .server_id = o->server_id,
+        .once = o->once,
+        .flush_us = o->flush_us,
+        .segment_bytes = o->segment_bytes,
+        .segment_us = o->segment_us,
+        .level = (int)o->level,
+        .retry_us = o->retry_us};
+    rc = stream_run(&conf, &r);
+    if (rc == 0)
+        rc = report(&r);
+
+out:
+    cmd_conn_free(&conn);
+    lock_free(lock);
+    repo_close(repo);
+    return rc;
+}
+
+const struct command cmd_stream = {
+    .name = "stream",
+    .help = "capture the binary log without end",
+    .usage = "",
+    .opts = stream_opts,
+    .size = sizeof(struct stream),
+    .run = stream_cmd_run,
+};

@@ -1,0 +1,96 @@
+/*
+ * main.c -- the table of commands, the last word on an error, the exit code.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cmd/cmd.h"
+#include "pitr/err.h"
+#include "pitr/keys.h"
+#include "pitr/log.h"
+#include "pitr/mem.h"
+#include "pitr/stop.h"
+
+static const struct command *const commands[] = {&cmd_keygen, &cmd_init,
+    &cmd_check, &cmd_backup, &cmd_stream, &cmd_list, &cmd_restore};
+
+static void
+help(FILE *out)
+{
+    fprintf(out,
+        "pitr %s: backups of MariaDB, and its log, to any moment\n\n"
+        "usage: pitr COMMAND [options]\n\n",
+        PACKAGE_VERSION);
+    for (size_t i = 0; i < NELEM(commands); i++)
+        fprintf(out, "  %-9s %s\n", commands[i]->name, commands[i]->help);
+    fprintf(out, "\n\"pitr COMMAND --help\" lists its options; pitr(1) "
+                 "explains them.\n");
+}
+
+static const struct command *
+find_command(const char *name)
+{
+    for (size_t i = 0; i < NELEM(commands); i++)
+        if (strcmp(commands[i]->name, name) == 0)
+            return commands[i];
+    err_set(ERR_USAGE, "there is no command \"%s\"", name);
+    err_hint("\"pitr --help\" lists the commands.");
+    return NULL;
+}
+
+static int
+run(int argc, char **argv)
+{
+    const struct command *cmd = find_command(argv[1]);
+    void *o;
+    int rc;
+
+    if (cmd == NULL)
+        return -1;
+    o = xcalloc(1, cmd->size);
+    rc = opt_parse(cmd, argc - 2, argv + 2, o);
+    if (rc == 0)
+        rc = cmd->run(o);
+    else if (rc == 1)
+        rc = 0; /* only help was asked for */
+    free(((struct common *)o)->args);
+    free(o);
+    return rc;
+}
+
+static int
+exit_code(int rc)
+{
+    const char *hint = err_hint_text();
+    size_t n = strlen(hint);
+
+    if (rc == 0)
+        return log_warnings() > 0 ? ERR_WARNINGS : 0;
+    fprintf(stderr, "pitr: %s\n", err_text());
+    if (n > 0)
+        fprintf(stderr, "%s%s", hint, hint[n - 1] == '\n' ? "" : "\n");
+    if (stop_asked())
+        return 128 + stop_signal();
+    return err_kind() == ERR_NONE ? ERR_FAILED : (int)err_kind();
+}
+
+int
+main(int argc, char **argv)
+{
+    if (argc >= 2 && strcmp(argv[1], "--version") == 0) {
+        printf("pitr %s\n", PACKAGE_VERSION);
+        return 0;
+    }
+    if (argc < 2 || strcmp(argv[1], "--help") == 0 ||
+        strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+        help(argc < 2 ? stderr : stdout);
+        return argc < 2 ? ERR_USAGE : 0;
+    }
+    log_setup(LOG_NORMAL);
+    stop_setup();
+    if (keys_setup() < 0)
+        return exit_code(-1);
+    return exit_code(run(argc, argv));
+}
