@@ -46,16 +46,19 @@ start_link(struct segment_start *start, const struct segment_tail *tail)
 }
 
 /* What holds before the first transaction: in a chain, what held at the end of
- * the segment before. */
+ * the segment before; but a place in a file is one server's. */
 static void
 state_begin(struct segment_writer *w, const struct segment_tail *tail)
 {
-    bool next = w->start.cause == SEGMENT_NEXT;
+    const struct segment_start *start = &w->start;
+    bool next = start->cause == SEGMENT_NEXT;
+    bool same = next && start->server_id == tail->start.server_id &&
+        strcmp(start->server_uid, tail->start.server_uid) == 0;
 
-    gtid_pos_copy(&w->state.gtid, &w->start.gtid);
+    gtid_pos_copy(&w->state.gtid, &start->gtid);
     w->state.source_file =
-        xstrdup(next ? tail->state.source_file : w->start.source_file);
-    w->state.source_pos = next ? tail->state.source_pos : w->start.source_pos;
+        xstrdup(same ? tail->state.source_file : start->source_file);
+    w->state.source_pos = same ? tail->state.source_pos : start->source_pos;
     w->state.complete_until_us = next ? tail->state.complete_until_us : 0;
 }
 

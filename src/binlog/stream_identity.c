@@ -1,0 +1,315 @@
+/*
+ * stream_identity.c -- is this still the log of which the repository holds the
+ * beginning?
+ *
+ * A GTID that the server knows is not enough: after a RESET MASTER numbers
+ * start again, and a server accepts any position in a domain of which its log
+ * has nothing.  So three things are compared, each where it can be:
+ *
+ * - the GTID position at the recorded place in the recorded file
+ *   (BINLOG_GTID_POS), for the same server;
+ * - the time at which that file was begun, as its Format_description tells: the
+ *   same statements after a RESET MASTER make the same positions;
+ * - the domains: a log that has nothing of any of ours is another one.
+ *
+ * What else is missing the server says itself (1236) when it is asked for the
+ * position: sql/sql_repl.cc, check_slave_start_position() and
+ * gtid_find_binlog_file().
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pitr/log.h"
+#include "pitr/mem.h"
+#include "stream_impl.h"
+
+void
+identity_free(struct identity *i)
+{
+    free(i->uid);
+    free(i->version);
+    memset(i, 0, sizeof *i);
+}
+
+int
+identity_read(struct db *db, struct identity *out)
+{
+    struct db_result r = {0};
+    uint64_t id = 0, log_bin = 0;
+    const char *uid;
+    int rc = -1;
+
+    memset(out, 0, sizeof *out);
+    if (db_value_u64(db, &id, "SELECT @@global.server_id") < 0 ||
+        db_value_u64(db, &log_bin, "SELECT @@global.log_bin") < 0 ||
+        /* Since 10.11.9 or so; asked for in a way that may fail to find it. */
+        db_query(db, &r, "SHOW GLOBAL VARIABLES LIKE 'server_uid'") < 0)
+        goto out;
+    if (log_bin == 0) {
+        err_set(ERR_FAILED, "%s: the binary log is off", db_where(db));
+        err_hint("Set log_bin in the server's configuration (and "
+                 "binlog_format=ROW or MIXED), and restart it.");
+        goto out;
+    }
+    out->server_id = (uint32_t)id;
+    uid = r.rows > 0 ? db_cell(&r, 0, 1) : NULL;
+    out->uid = xstrdup(uid == NULL ? "" : uid);
+    out->version = xstrdup(db_version_text(db));
+    rc = 0;
+
+out:
+    db_result_free(&r);
+    return rc;
+}
+
+bool
+identity_same(const struct identity *i, const struct segment_start *start)
+{
+    bool known = i->uid[0] != '\0' && start->server_uid[0] != '\0';
+
+    return i->server_id == start->server_id &&
+        (!known || strcmp(i->uid, start->server_uid) == 0);
+}
+
+/* The number of a binlog file; 0 if it has another base name than `like`. */
+static uint64_t
+file_number(const char *file, const char *like)
+{
+    const char *dot = strrchr(file, '.'), *other = strrchr(like, '.');
+
+    if (dot == NULL || other == NULL || dot - file != other - like ||
+        strncmp(file, like, (size_t)(dot - file)) != 0 ||
+        dot[1 + strspn(dot + 1, "0123456789")] != '\0')
+        return 0;
+    return strtoull(dot + 1, NULL, 10);
+}
+
+static int
+pos_of_place(struct db *db, const char *file, uint64_t pos,
+    struct gtid_pos *out, bool *known)
+{
+    struct buf quoted = {0};
+    char *text = NULL;
+    int rc;
+
+    gtid_pos_free(out);
+    db_quote(&quoted, file, strlen(file));
+    rc = db_value(db, &text, "SELECT BINLOG_GTID_POS(%s, %" PRIu64 ")",
+        buf_cstr(&quoted), pos);
+    *known = rc > 0 && text != NULL;
+    if (*known && gtid_pos_parse(text, out) < 0)
+        rc = -1;
+    free(text);
+    buf_free(&quoted);
+    return rc < 0 ? -1 : 0;
+}
+
+/*
+ * Is what the server has at our place what we have?  It may have less domains
+ * than we where one was deleted (FLUSH BINARY LOGS DELETE_DOMAIN_ID), but then
+ * its log has nothing of that domain now.
+ */
+static bool
+pos_agrees(const struct gtid_pos *theirs, const struct gtid_pos *ours,
+    const struct gtid_pos *newest)
+{
+    if (theirs->n == 0 && ours->n > 0)
+        return false;
+    for (size_t i = 0; i < theirs->n; i++) {
+        const struct gtid *g = gtid_pos_get(ours, theirs->v[i].domain);
+
+        if (g == NULL || !gtid_equal(g, &theirs->v[i]))
+            return false;
+    }
+    for (size_t i = 0; i < ours->n; i++) {
+        uint32_t domain = ours->v[i].domain;
+
+        if (gtid_pos_get(theirs, domain) == NULL &&
+            gtid_pos_get(newest, domain) != NULL)
+            return false;
+    }
+    return true;
+}
+
+/* A place in a file that is there.  1, 0 with *why, 2: cannot be told, -1.
+ * Offsets of files beyond 4 GiB come from 32-bit positions, and what was
+ * skipped does not count: the place may be whole multiples further on. */
+static int
+check_place(struct db *db, const struct segment_state *state, uint64_t size,
+    const struct gtid_pos *newest, char **why)
+{
+    struct gtid_pos is = {0};
+    bool known = false;
+    int rc = -1;
+
+    for (uint64_t pos = state->source_pos; pos <= size; pos += 1ull << 32) {
+        if (pos_of_place(db, state->source_file, pos, &is, &known) < 0)
+            goto out;
+        if (known && pos_agrees(&is, &state->gtid, newest)) {
+            rc = 1;
+            goto out;
+        }
+    }
+    if (state->source_pos <= size && !known) {
+        /* No event ends there; or the server cannot read the file so. */
+        if (pos_of_place(db, state->source_file, 4, &is, &known) < 0)
+            goto out;
+        if (!known) {
+            rc = 2;
+            goto out;
+        }
+    }
+    *why = xasprintf("the server's file %s is not the one that was read up to "
+                     "byte %" PRIu64 " (RESET MASTER, a restored server, or "
+                     "the end of its log was lost in a crash)",
+        state->source_file, state->source_pos);
+    rc = 0;
+
+out:
+    gtid_pos_free(&is);
+    return rc;
+}
+
+/* Look for the recorded place.  1, 0 with *why, 2: it is not there (any more),
+ * which says nothing; -1. */
+static int
+check_files(struct db *db, const struct segment_state *state,
+    const struct gtid_pos *newest, char **why)
+{
+    struct db_result r = {0};
+    const char *file = state->source_file, *last;
+    int rc = -1;
+
+    if (state->source_pos == 0)
+        return 2;
+    if (db_query(db, &r, "SHOW BINARY LOGS") < 0)
+        goto out;
+    rc = 2;
+    for (size_t i = 0; i < r.rows; i++) {
+        if (strcmp(db_cell(&r, i, 0), file) != 0)
+            continue;
+        rc = check_place(
+            db, state, strtoull(db_cell(&r, i, 1), NULL, 10), newest, why);
+        goto out;
+    }
+    last = r.rows > 0 ? db_cell(&r, r.rows - 1, 0) : "";
+    if (file_number(last, file) != 0 &&
+        file_number(last, file) < file_number(file, file)) {
+        *why = xasprintf("the server's newest file is %s, but %s was read "
+                         "before (RESET MASTER or a restored server)",
+            last, file);
+        rc = 0;
+    }
+
+out:
+    db_result_free(&r);
+    return rc;
+}
+
+/* Domains: `all` of ours have to be known to another server, which shall have
+ * taken over; at least one to the same. */
+static int
+check_domains(const struct gtid_pos *ours, const struct gtid_pos *newest,
+    const struct gtid_pos *applied, bool all, char **why)
+{
+    size_t known = 0;
+    char *is, *was;
+
+    for (size_t i = 0; i < ours->n; i++) {
+        uint32_t domain = ours->v[i].domain;
+
+        known += gtid_pos_get(newest, domain) != NULL ||
+            gtid_pos_get(applied, domain) != NULL;
+    }
+    if (ours->n == 0 || known == ours->n || (!all && known > 0))
+        return 1;
+    is = gtid_pos_text(newest);
+    was = gtid_pos_text(ours);
+    *why = xasprintf("the server's log, which is at '%s', has nothing of what "
+                     "was read up to '%s' (RESET MASTER or another server)",
+        is, was);
+    free(is);
+    free(was);
+    return 0;
+}
+
+static int
+pos_read(struct db *db, const char *variable, struct gtid_pos *out)
+{
+    char *text = NULL;
+    int rc = db_value(db, &text, "SELECT @@global.%s", variable);
+
+    if (rc >= 0)
+        rc = gtid_pos_parse(text == NULL ? "" : text, out);
+    free(text);
+    return rc < 0 ? -1 : 0;
+}
+
+static void
+tell_other(const struct identity *i, const struct segment_start *start)
+{
+    if (i->server_id == start->server_id)
+        log_warn("the server has server_id %" PRIu32 " as before, but another "
+                 "server_uid (%s, not %s): taken for another server, whose log "
+                 "has to go on from the same position",
+            i->server_id, i->uid, start->server_uid);
+    else
+        log_info("the server is another one (server_id %" PRIu32
+                 ", before %" PRIu32 "); its log has to go on from the same "
+                 "position",
+            i->server_id, start->server_id);
+}
+
+int
+identity_check_log(struct db *db, const struct identity *i,
+    const struct segment_tail *tail, char **why)
+{
+    struct gtid_pos newest = {0}, applied = {0};
+    bool same = identity_same(i, &tail->start);
+    int rc = -1;
+
+    if (!same)
+        tell_other(i, &tail->start);
+    if (pos_read(db, "gtid_binlog_pos", &newest) < 0 ||
+        pos_read(db, "gtid_slave_pos", &applied) < 0)
+        goto out;
+    rc = 2;
+    if (same)
+        rc = check_files(db, &tail->state, &newest, why);
+    if (rc == 2)
+        rc = check_domains(&tail->state.gtid, &newest, &applied, !same, why);
+
+out:
+    gtid_pos_free(&newest);
+    gtid_pos_free(&applied);
+    return rc;
+}
+
+int
+identity_check_file(const struct identity *i, const struct segment_tail *tail,
+    const char *file, uint32_t created, char **why)
+{
+    const struct segment_start *start = &tail->start;
+    const struct segment_state *state = &tail->state;
+    uint64_t number = file_number(file, state->source_file);
+
+    if (!identity_same(i, start))
+        return 1;
+    if (strcmp(file, start->source_file) == 0 &&
+        created != start->source_created) {
+        *why = xasprintf("the server's file %s was begun at another time than "
+                         "the one of that name that was read (RESET MASTER or "
+                         "a restored server)",
+            file);
+        return 0;
+    }
+    if (state->source_pos > 0 && number > 0 &&
+        number < file_number(state->source_file, state->source_file)) {
+        *why = xasprintf("the server goes on in %s, but %s was read before "
+                         "(RESET MASTER or a restored server)",
+            file, state->source_file);
+        return 0;
+    }
+    return 1;
+}

@@ -1,0 +1,109 @@
+/*
+ * stream_impl.h -- what the files of the stream share.
+ *
+ * stream.c runs sessions and tries again; stream_session.c is one connection
+ * from its begin to its end; stream_connect.c makes it and says from where;
+ * stream_identity.c says whether the server still has the log of which the
+ * repository holds the beginning; stream_store.c puts events into segments;
+ * stream_clock.c knows up to which moment nothing is missing.
+ */
+#ifndef PITR_STREAM_IMPL_H
+#define PITR_STREAM_IMPL_H
+
+#include "pitr/repl.h"
+#include "pitr/segment.h"
+#include "pitr/stream.h"
+
+struct identity {
+    uint32_t server_id;
+    char *uid; /* "" where the server has none */
+    char *version;
+};
+
+/* Where a connection starts, and so the next segment. */
+struct origin {
+    enum segment_cause cause;
+    char *why; /* of a gap */
+    struct gtid_pos gtid;
+    char *file; /* the server's, in which that position is; "" unknown */
+    uint64_t pos;
+};
+
+/* Up to which moment of the server's clock nothing is missing. */
+struct caught {
+    uint64_t asked_us;       /* monotonic: when the server was asked last */
+    uint64_t moment_us;      /* its clock then; 0: no question is open */
+    struct gtid_pos missing; /* what has to come until that is true */
+    uint64_t known_us;       /* all that was committed before is appended */
+};
+
+struct stream {
+    const struct stream_conf *conf;
+    struct stream_report *report;
+    struct db_conf source; /* conf's, with a time limit for answers */
+    uint32_t server_id;    /* ours */
+
+    struct segment_tail tail; /* of what is closed */
+    struct segment_writer *writer;
+    struct group_state group;
+    uint64_t begun_us;       /* monotonic: the open segment */
+    uint64_t dirty_since_us; /* monotonic: first event not yet durable; or 0 */
+    uint64_t flushed_us;     /* monotonic */
+
+    struct db *side; /* for questions; NULL where it is lost */
+    struct repl *repl;
+    struct identity server;
+    struct origin from;
+    char *gap; /* the position is known to be gone, and why; NULL */
+    struct caught caught;
+    uint64_t lost_us; /* monotonic: when an outage began; 0: there is none */
+    bool checked;     /* the file that the server began with is the right one */
+};
+
+/* What becomes of a connection. */
+enum outcome {
+    OUTCOME_GO_ON,
+    OUTCOME_END,    /* a stop was asked, or all is in that was asked for */
+    OUTCOME_AGAIN,  /* the log's end was seen too early: connect again */
+    OUTCOME_SOURCE, /* err is the server's or the connection's */
+    OUTCOME_FAULT,  /* err is the repository's */
+};
+
+/* stream.c: the server sends; an outage, if there was one, is over. */
+void stream_is_back(struct stream *s);
+
+/* stream_session.c: OUTCOME_END, _AGAIN, _SOURCE or _FAULT. */
+enum outcome session_run(struct stream *s);
+
+/* stream_connect.c.  -1: the server's error. */
+int stream_connect(struct stream *s);
+void stream_disconnect(struct stream *s);
+void origin_free(struct origin *o);
+
+/* stream_identity.c */
+void identity_free(struct identity *i);
+int identity_read(struct db *db, struct identity *out);
+bool identity_same(const struct identity *i, const struct segment_start *start);
+/* Can the log of the server go on where tail ends, as far as it can be known
+ * before asking for it?  1; 0 with *why (owned); -1. */
+int identity_check_log(struct db *db, const struct identity *i,
+    const struct segment_tail *tail, char **why);
+/* The same by the first file that the server sends.  1; 0 with *why. */
+int identity_check_file(const struct identity *i,
+    const struct segment_tail *tail, const char *file, uint32_t created,
+    char **why);
+
+/* stream_store.c.  -1: the repository's error. */
+int stream_store_begin(struct stream *s, uint32_t created);
+int stream_store_event(struct stream *s, const struct event *e, int step);
+int stream_store_flush(struct stream *s);
+int stream_store_close(struct stream *s);
+/* The position up to which whole transactions are in; borrowed. */
+const struct gtid_pos *stream_gtid(const struct stream *s);
+
+/* stream_clock.c */
+int caught_ask(struct stream *s); /* -1: the side connection's error */
+void caught_group(struct caught *c, const struct gtid *g);
+void caught_forget(struct caught *c); /* the open question */
+
+#endif

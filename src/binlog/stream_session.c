@@ -1,0 +1,255 @@
+/*
+ * stream_session.c -- one connection, from its begin to its end.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pitr/log.h"
+#include "pitr/mem.h"
+#include "pitr/stop.h"
+#include "pitr/times.h"
+#include "stream_impl.h"
+
+#define WAIT_US 250000        /* for an event, so that a stop is seen soon */
+#define QUIET_US 100000       /* without an event: what is pending is flushed */
+#define ASK_US 3000000        /* between questions for the server's clock */
+#define IDLE_MARK_US 10000000 /* between marks that only tell the time */
+
+/*
+ * Without any packet for that long the connection counts as dead, although
+ * heartbeats come every few seconds: a server that has to look for the position
+ * in a large file is silent meanwhile.
+ */
+#define SILENCE_US 120000000
+
+/* Begin a new segment within the server's file. */
+static int
+cut(struct stream *s)
+{
+    uint32_t created;
+
+    if (stream_store_close(s) < 0)
+        return -1;
+    created = s->tail.start.source_created;
+    return stream_store_begin(s, created);
+}
+
+/* Takes why. */
+static int
+cut_for_gap(struct stream *s, char *why)
+{
+    uint32_t created;
+
+    if (stream_store_close(s) < 0) {
+        free(why);
+        return -1;
+    }
+    s->from.cause = SEGMENT_GAP;
+    free(s->from.why);
+    s->from.why = why;
+    created = s->tail.start.source_created;
+    return stream_store_begin(s, created);
+}
+
+/*
+ * The server tells that events are missing from its log.  The gap begins before
+ * this event: so it is on record even if we die now, for until it is, the event
+ * comes again.
+ */
+static int
+incident(struct stream *s, const struct event *e)
+{
+    const struct segment_state *now = segment_now(s->writer);
+    const char *file = repl_file(s->repl);
+    uint64_t pos = repl_offset(s->repl);
+    char *why = xasprintf("the server reported an incident in %s before byte "
+                          "%" PRIu64 ": events are missing from its log there",
+        file, pos);
+
+    /* After a reconnect what is not part of a transaction comes again. */
+    bool known =
+        (strcmp(now->source_file, file) == 0 && pos <= now->source_pos) ||
+        (s->tail.name != NULL && strcmp(s->tail.start.why, why) == 0);
+
+    if (!known && cut_for_gap(s, why) < 0)
+        return -1;
+    if (known)
+        free(why);
+    return stream_store_event(s, e, GROUP_OUTSIDE);
+}
+
+/* The server begins with a file, or with the next one. */
+static enum outcome
+format_event(struct stream *s, const struct event *e)
+{
+    char *why = NULL;
+
+    if (!s->checked && s->from.cause == SEGMENT_NEXT &&
+        !identity_check_file(
+            &s->server, &s->tail, repl_file(s->repl), e->timestamp, &why)) {
+        err_set(ERR_GAP, "%s", why);
+        free(why);
+        return OUTCOME_SOURCE;
+    }
+    s->checked = true;
+    stream_is_back(s);
+    if (stream_store_close(s) < 0 || stream_store_begin(s, e->timestamp) < 0)
+        return OUTCOME_FAULT;
+    return OUTCOME_GO_ON;
+}
+
+static enum outcome
+event(struct stream *s, const struct event *e)
+{
+    int step;
+
+    if (e->type == EV_FORMAT)
+        return format_event(s, e);
+    /* Not in the server's file; or, the last, only of use in it. */
+    if (e->type == EV_HEARTBEAT || (e->flags & EVENT_FLAG_ARTIFICIAL) != 0 ||
+        e->timestamp == 0 || e->type == EV_START_ENCRYPTION)
+        return OUTCOME_GO_ON;
+    if (s->writer == NULL) {
+        err_set(ERR_VERIFY, "the server sent %s before Format_description",
+            event_type_text(e->type));
+        return OUTCOME_SOURCE;
+    }
+    if (e->type == EV_INCIDENT)
+        return incident(s, e) < 0 ? OUTCOME_FAULT : OUTCOME_GO_ON;
+    if ((step = group_next(&s->group, e)) < 0) {
+        err_wrap("%s, before byte %" PRIu64, repl_file(s->repl),
+            repl_offset(s->repl));
+        return OUTCOME_SOURCE;
+    }
+    return stream_store_event(s, e, step) < 0 ? OUTCOME_FAULT : OUTCOME_GO_ON;
+}
+
+/* Ask for the server's clock.  The connection for questions may be lost while
+ * the other lives: then it is made again, or the answer is missed. */
+static void
+ask(struct stream *s, uint64_t now)
+{
+    if (s->caught.moment_us != 0 || now - s->caught.asked_us < ASK_US)
+        return;
+    s->caught.asked_us = now;
+    if (s->side == NULL)
+        s->side = db_open(&s->source, "source");
+    if (s->side != NULL && caught_ask(s) == 0)
+        return;
+    log_debug("asking for the server's clock: %s", err_text());
+    err_clear();
+    db_close(s->side);
+    s->side = NULL;
+}
+
+static bool
+cut_is_due(const struct stream *s, uint64_t now)
+{
+    return !s->group.open &&
+        (segment_bytes(s->writer) >= s->conf->segment_bytes ||
+            now - s->begun_us >= s->conf->segment_us);
+}
+
+/* What is due by the clock.  quiet: no event came lately. */
+static int
+tick(struct stream *s, bool quiet)
+{
+    uint64_t now = time_mono_us(), flush_us = s->conf->flush_us;
+    bool due;
+
+    if (s->writer == NULL)
+        return 0;
+    ask(s, now);
+    due = s->dirty_since_us != 0 &&
+        (now - s->dirty_since_us >= flush_us ||
+            (quiet && now - s->flushed_us >= flush_us));
+    if (s->caught.known_us >=
+        segment_now(s->writer)->complete_until_us + IDLE_MARK_US)
+        due = true;
+    if (due && stream_store_flush(s) < 0)
+        return -1;
+    if (cut_is_due(s, now))
+        return cut(s);
+    return 0;
+}
+
+static uint64_t
+wait_us(const struct stream *s)
+{
+    uint64_t since, wait = QUIET_US;
+
+    if (s->dirty_since_us == 0)
+        return WAIT_US;
+    since = time_mono_us() - s->dirty_since_us;
+    if (since >= s->conf->flush_us)
+        return 0;
+    wait = MIN(wait, s->conf->flush_us - since);
+    return wait;
+}
+
+/* The log's end, with `once`. */
+static enum outcome
+end(struct stream *s)
+{
+    /* A position is told a moment before its events are in the file. */
+    if (s->caught.moment_us != 0)
+        return OUTCOME_AGAIN;
+    return OUTCOME_END;
+}
+
+static enum outcome
+stream_events(struct stream *s)
+{
+    uint64_t heard = time_mono_us();
+    enum outcome what = OUTCOME_GO_ON;
+
+    while (what == OUTCOME_GO_ON) {
+        struct event e;
+        enum repl_got got;
+
+        if (stop_asked())
+            return OUTCOME_END;
+        if (repl_next(s->repl, wait_us(s), &got, &e) < 0)
+            return OUTCOME_SOURCE;
+        if (got == REPL_END)
+            return end(s);
+        if (got == REPL_EVENT)
+            what = event(s, &e);
+        if (tick(s, got == REPL_IDLE) < 0 && what == OUTCOME_GO_ON)
+            what = OUTCOME_FAULT;
+        if (got == REPL_EVENT) {
+            heard = time_mono_us();
+        } else if (time_mono_us() - heard > SILENCE_US) {
+            err_set(ERR_UNREACHABLE,
+                "the server sent nothing, not even a heartbeat, for %u s",
+                (unsigned)(SILENCE_US / 1000000));
+            return OUTCOME_SOURCE;
+        }
+    }
+    return what;
+}
+
+enum outcome
+session_run(struct stream *s)
+{
+    enum outcome what = OUTCOME_SOURCE;
+    struct err_saved *why;
+
+    if (stream_connect(s) == 0)
+        what = stream_events(s);
+    if (what == OUTCOME_FAULT) {
+        segment_abort(s->writer);
+        s->writer = NULL;
+    }
+    why = err_take();
+    if (s->writer != NULL && stream_store_close(s) < 0) {
+        err_saved_free(why);
+        why = NULL;
+        what = OUTCOME_FAULT;
+    }
+    stream_disconnect(s);
+    if (why != NULL)
+        err_put(why);
+    return what;
+}
