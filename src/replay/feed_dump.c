@@ -1,0 +1,313 @@
+/*
+ * feed_dump.c -- sending events, as a primary's dump thread does.
+ *
+ * Source: MariaDB sql/sql_repl.cc (mysql_binlog_send, fake_rotate_event,
+ * send_format_descriptor_event, send_heartbeat_event); what the other side
+ * makes of it: sql/slave.cc (queue_event).
+ *
+ * A new file is announced only where the format changes or the replica's
+ * position gets large, not for each segment, since every announcement makes the
+ * replica begin a relay log.
+ */
+#include <stdio.h>
+#include <string.h>
+#include "feed.h"
+#include "pitr/log.h"
+#include "pitr/mem.h"
+#include "pitr/progress.h"
+#include "pitr/times.h"
+
+#define FILE_BYTES_MAX (1u << 30) /* positions in heartbeats are 32 bits */
+#define HEARTBEAT_DEFAULT_US 5000000u
+#define FORMAT_CREATED_AT (EVENT_HEADER_SIZE + 2 + 50)
+#define HEADER_SERVER 5
+#define HEADER_POS 13
+#define HEADER_FLAGS 17
+#define LOG_EVENT_BINLOG_IN_USE 1
+
+static void
+put_u32(uint8_t *p, uint32_t v)
+{
+    for (int i = 0; i < 4; i++)
+        p[i] = (uint8_t)(v >> (8 * i));
+}
+
+static uint32_t
+get_u32(const uint8_t *p)
+{
+    struct cur c = cur_of(p, 4);
+
+    return cur_u32(&c);
+}
+
+enum feed_state
+feed_flush(struct feed *f)
+{
+    for (;;) {
+        int rc = feed_conn_write(&f->conn);
+        enum feed_state st;
+
+        if (rc < 0)
+            return FEED_LOST;
+        if (rc == 1)
+            return FEED_GO;
+        if ((st = feed_wait(f, true, 1000)) != FEED_GO)
+            return st;
+    }
+}
+
+/* A packet of 0x00 and the event, split where it is too long for one. */
+static enum feed_state
+send_event(struct feed *f, const uint8_t *p, size_t n)
+{
+    size_t left = n + 1;
+    bool lead = true;
+
+    for (;;) {
+        size_t chunk = MIN(left, FEED_PACKET_MAX);
+        size_t rest = chunk;
+
+        feed_packet_head(&f->conn, chunk);
+        if (lead) {
+            buf_u8(&f->conn.out, 0);
+            rest--;
+            lead = false;
+        }
+        while (rest > 0) {
+            size_t part = MIN(rest, FEED_FLUSH);
+            enum feed_state st;
+
+            buf_add(&f->conn.out, p, part);
+            p += part;
+            rest -= part;
+            if (f->conn.out.len >= FEED_FLUSH &&
+                (st = feed_flush(f)) != FEED_GO)
+                return st;
+        }
+        left -= chunk;
+        if (chunk < FEED_PACKET_MAX)
+            return FEED_GO;
+    }
+}
+
+/* An event of our own: header with timestamp 0, body, checksum. */
+static enum feed_state
+send_own(struct feed *f, uint8_t type, uint32_t pos, uint16_t flags,
+    const void *body, size_t n)
+{
+    struct buf b = {0};
+    enum feed_state st;
+
+    buf_u32(&b, 0);
+    buf_u8(&b, type);
+    buf_u32(&b, f->server_id);
+    buf_u32(&b, (uint32_t)(EVENT_HEADER_SIZE + n + (f->checksum ? 4 : 0)));
+    buf_u32(&b, pos);
+    buf_u16(&b, flags);
+    buf_add(&b, body, n);
+    if (f->checksum)
+        buf_u32(&b, event_crc32(0, b.data, b.len));
+    st = send_event(f, b.data, b.len);
+    buf_free(&b);
+    return st;
+}
+
+/* "The following is in this file, from byte 4 on." */
+static enum feed_state
+send_rotate(struct feed *f)
+{
+    struct buf b = {0};
+    enum feed_state st;
+
+    buf_u64(&b, 4);
+    buf_str(&b, f->file);
+    st = send_own(f, EV_ROTATE, 0, EVENT_FLAG_ARTIFICIAL, b.data, b.len);
+    buf_free(&b);
+    f->file_pos = 4;
+    return st;
+}
+
+/*
+ * The segment's Format_description, as of a file that is read from its middle.
+ * `created` tells the replica to drop temporary tables: it stays only where
+ * the server was started anew before these events.
+ */
+static enum feed_state
+send_format(struct feed *f, const struct buf *format, bool restarted)
+{
+    struct buf b = {0};
+    uint16_t flags;
+    enum feed_state st;
+
+    buf_add(&b, format->data, format->len);
+    flags = (uint16_t)(b.data[HEADER_FLAGS] & ~LOG_EVENT_BINLOG_IN_USE);
+    b.data[HEADER_FLAGS] = (uint8_t)flags;
+    put_u32(b.data + HEADER_SERVER, f->server_id);
+    put_u32(b.data + HEADER_POS, 0);
+    if (!restarted)
+        put_u32(b.data + FORMAT_CREATED_AT, 0);
+    if (get_u32(b.data + b.len - 4) != 0 || b.data[b.len - 5] == 1)
+        put_u32(b.data + b.len - 4, event_crc32(0, b.data, b.len - 4));
+    f->checksum = b.data[b.len - 5] == 1;
+    st = send_event(f, b.data, b.len);
+    buf_reset(&f->format);
+    buf_add(&f->format, format->data, format->len);
+    buf_free(&b);
+    return st;
+}
+
+/* Equal but for the moment, the place and the checksum of those? */
+static bool
+same_format(const struct buf *a, const struct buf *b)
+{
+    const size_t from = FORMAT_CREATED_AT + 4;
+
+    return a->len == b->len && a->len > from + 4 &&
+        memcmp(a->data + EVENT_HEADER_SIZE, b->data + EVENT_HEADER_SIZE,
+            FORMAT_CREATED_AT - EVENT_HEADER_SIZE) == 0 &&
+        memcmp(a->data + from, b->data + from, a->len - from - 4) == 0;
+}
+
+/* Rotate and Format_description belong together: nothing in between. */
+static enum feed_state
+send_file(struct feed *f, bool next)
+{
+    const struct buf *format = feed_source_format(f->source);
+    enum feed_state st;
+
+    if (next || f->file_no == 0)
+        snprintf(f->file, sizeof(f->file), "pitr.%06u", ++f->file_no);
+    if ((st = send_rotate(f)) != FEED_GO)
+        return st;
+    return send_format(f, format, feed_source_restarted(f->source));
+}
+
+static enum feed_state
+send_heartbeat(struct feed *f)
+{
+    enum feed_state st;
+
+    /* "Not less than where you are." */
+    st = send_own(f, EV_HEARTBEAT, UINT32_MAX, 0, f->file, strlen(f->file));
+    if (st == FEED_GO)
+        st = feed_flush(f);
+    f->sent_us = time_mono_us();
+    return st;
+}
+
+/* Wait a little; keep the replica's connection alive. */
+static enum feed_state
+idle(struct feed *f)
+{
+    uint64_t period = f->session.heartbeat_us;
+    uint64_t now = time_mono_us(), due;
+    enum feed_state st;
+
+    if ((st = feed_flush(f)) != FEED_GO)
+        return st;
+    due = f->sent_us + (period == 0 ? HEARTBEAT_DEFAULT_US : period);
+    if (now >= due && f->format.len > 0)
+        return send_heartbeat(f);
+    return feed_wait(
+        f, false, now >= due ? 1000 : (int)MIN((due - now) / 1000 + 1, 1000u));
+}
+
+/* Between two groups: not further ahead of the applier than is allowed. */
+static enum feed_state
+pace(struct feed *f)
+{
+    bool waited = false;
+    enum feed_state st = FEED_GO;
+
+    while (atomic_load(&f->sent) >= atomic_load(&f->limit) && st == FEED_GO) {
+        waited = true;
+        st = idle(f);
+    }
+    if (waited)
+        f->sent_us = time_mono_us();
+    return st;
+}
+
+/* Before a group: its file, where it is another one. */
+static int
+begin_group(struct feed *f, bool first)
+{
+    const struct buf *format = feed_source_format(f->source);
+
+    if (format->len < FORMAT_CREATED_AT + 4 + 5)
+        return err_set(ERR_VERIFY, "a segment without Format_description");
+    if (first)
+        return (int)send_file(f, false);
+    if (!same_format(format, &f->format) || f->file_pos > FILE_BYTES_MAX ||
+        feed_source_restarted(f->source))
+        return (int)send_file(f, true);
+    return FEED_GO;
+}
+
+static int
+send_wanted(struct feed *f, const struct event *e)
+{
+    enum feed_state st;
+
+    if (e->server_id == f->target_id)
+        return err_set(ERR_FAILED,
+            "the log has events of server %u, which is the id that the target "
+            "has for the time of the replay",
+            (unsigned)e->server_id);
+    if ((st = send_event(f, e->raw, e->size)) != FEED_GO)
+        return (int)st;
+    atomic_fetch_add(&f->sent, e->size);
+    f->file_pos += e->size;
+    if (f->file_pos < e->end_pos)
+        f->file_pos = e->end_pos; /* as the replica does */
+    return FEED_GO;
+}
+
+/* All was sent: keep the connection until the end is asked for. */
+static int
+dump_end(struct feed *f)
+{
+    enum feed_state st;
+
+    if ((st = feed_flush(f)) != FEED_GO)
+        return (int)st;
+    if (!atomic_load(&f->ended)) {
+        gtid_pos_copy(&f->final, feed_source_state(f->source));
+        atomic_store(&f->ended, true);
+    }
+    f->sent_us = time_mono_us();
+    while ((st = idle(f)) == FEED_GO)
+        continue;
+    return (int)st;
+}
+
+int
+feed_dump(struct feed *f)
+{
+    uint64_t shown = feed_source_bytes(f->source);
+    struct event e;
+    bool first = true;
+    int step, rc;
+
+    if (feed_source_seek(f->source, &f->session.state) < 0)
+        return -1;
+    f->conn.seq = 1;
+    f->sent_us = time_mono_us();
+    buf_reset(&f->format);
+    while ((rc = feed_source_next(f->source, &e, &step)) == 1) {
+        if (step == GROUP_BEGIN) {
+            if ((rc = begin_group(f, first)) != FEED_GO ||
+                (rc = (int)pace(f)) != FEED_GO)
+                return rc;
+            first = false;
+        }
+        if ((rc = send_wanted(f, &e)) != FEED_GO)
+            return rc;
+        if (step == GROUP_END &&
+            feed_source_bytes(f->source) >= shown + FEED_FLUSH) {
+            progress_add(0, feed_source_bytes(f->source) - shown);
+            shown = feed_source_bytes(f->source);
+        }
+    }
+    return rc < 0 ? -1 : dump_end(f);
+}

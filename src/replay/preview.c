@@ -1,0 +1,191 @@
+/*
+ * preview.c -- what a cutoff means for a log, read without applying anything.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "feed.h"
+
+struct preview {
+    const struct replay_conf *conf;
+    struct cutoff_state cutoff;
+    struct feed_opens opens;
+    uint64_t bytes;
+    bool incident;
+    const struct segment_info *skipped; /* the last one with transactions */
+};
+
+static const struct segment_info *
+plan_segment(const struct replay_conf *conf, size_t i)
+{
+    return &conf->catalog->segment[conf->plan->first_segment + i];
+}
+
+/*
+ * Does all of a segment pass, for sure?  Not while the backup's position is
+ * still to come, nor once something was left out.
+ */
+static bool
+passes_whole(const struct preview *p, const struct segment_info *s)
+{
+    const struct cutoff *c = &p->conf->plan->cutoff;
+
+    if (p->cutoff.from.n > 0 || p->cutoff.ended.n > 0)
+        return false;
+    switch (c->kind) {
+    case CUTOFF_NEWEST:
+        return true;
+    case CUTOFF_TIME:
+        return s->state.newest_us < c->us;
+    case CUTOFF_UNTIL_GTID:
+    case CUTOFF_BEFORE_GTID:
+        /* Numbers may go back: only a domain that does not move is sure. */
+        return !gtid_pos_includes(&s->state.gtid, &c->gtid);
+    }
+    return false;
+}
+
+static void
+pass_whole(struct preview *p, const struct segment_info *s)
+{
+    p->cutoff.groups += s->state.groups;
+    for (size_t i = 0; i < s->state.gtid.n; i++)
+        gtid_pos_set(&p->cutoff.done, &s->state.gtid.v[i]);
+    p->bytes += s->state.complete_bytes;
+    if (s->state.groups > 0)
+        p->skipped = s;
+}
+
+static int
+preview_begin(struct preview *p, const struct event *e,
+    const struct segment_info *s, const struct event_gtid *g, bool *wanted)
+{
+    struct feed_gtid_extra extra;
+
+    if (feed_gtid_extra(e, &extra) < 0)
+        return err_wrap("segment %s", s->name);
+    *wanted = cutoff_wants(&p->cutoff, g);
+    if (!*wanted)
+        return 0;
+    if (p->incident)
+        return feed_incident(&p->cutoff, s->name);
+    feed_opens_note(&p->opens, &g->gtid, &extra);
+    return 0;
+}
+
+/* 1 read through, 0 nothing more can be wanted, -1. */
+static int
+preview_segment(struct preview *p, const struct segment_info *s)
+{
+    struct segment_reader *r = segment_open(p->conf->repo, s, p->conf->key);
+    bool wanted = false;
+    struct event e;
+    int step, rc = -1;
+
+    if (r == NULL)
+        return -1;
+    while ((rc = segment_read(r, &e, &step)) == 1) {
+        if (step == GROUP_BEGIN &&
+            preview_begin(p, &e, s, segment_group(r), &wanted) < 0) {
+            rc = -1;
+            break;
+        }
+        if (e.type == EV_INCIDENT) {
+            p->incident = true;
+            if (wanted) {
+                rc = feed_incident(&p->cutoff, s->name);
+                break;
+            }
+        }
+        if (wanted)
+            p->bytes += e.size;
+        if (step == GROUP_END)
+            wanted = false;
+        if (step == GROUP_BEGIN && !wanted &&
+            feed_cutoff_over(p->conf, &p->cutoff)) {
+            rc = 2;
+            break;
+        }
+    }
+    segment_reader_free(r);
+    return rc < 0 ? -1 : rc == 2 ? 0 : 1;
+}
+
+/* The last transaction let through lies in a segment that was not opened. */
+static int
+find_last(struct preview *p)
+{
+    struct segment_reader *r;
+    struct event e;
+    int step, rc;
+
+    if (p->skipped == NULL || p->cutoff.any_last)
+        return 0;
+    if ((r = segment_open(p->conf->repo, p->skipped, p->conf->key)) == NULL)
+        return -1;
+    while ((rc = segment_read(r, &e, &step)) == 1) {
+        if (step != GROUP_END)
+            continue;
+        p->cutoff.last = *segment_group(r);
+        p->cutoff.any_last = true;
+    }
+    segment_reader_free(r);
+    return rc;
+}
+
+static int
+preview_read(struct preview *p, bool boundary_only)
+{
+    char gtid[GTID_TEXT];
+
+    for (size_t i = 0; i < p->conf->plan->segments; i++) {
+        const struct segment_info *s = plan_segment(p->conf, i);
+        int rc;
+
+        if (boundary_only && passes_whole(p, s)) {
+            pass_whole(p, s);
+            continue;
+        }
+        rc = preview_segment(p, s);
+        if (rc <= 0)
+            return rc;
+    }
+    if (cutoff_end(&p->cutoff) < 0)
+        return -1;
+    if (p->incident && !feed_cutoff_over(p->conf, &p->cutoff))
+        return feed_incident(&p->cutoff,
+            plan_segment(p->conf, p->conf->plan->segments - 1)->name);
+    if (p->cutoff.from.n > 0 && !feed_cutoff_over(p->conf, &p->cutoff))
+        return err_set(ERR_GAP, "the backup's position %s is not in the log",
+            gtid_text(&p->cutoff.from.v[0], gtid));
+    return 0;
+}
+
+int
+replay_preview(const struct replay_conf *conf, bool boundary_only,
+    struct replay_report *out)
+{
+    struct preview p = {.conf = conf};
+    const struct gtid_pos *from =
+        &conf->catalog->backup[conf->plan->backup].gtid;
+    int rc = -1;
+
+    memset(out, 0, sizeof(*out));
+    cutoff_begin(&p.cutoff, &conf->plan->cutoff, from,
+        conf->plan->segments == 0 ? from : &plan_segment(conf, 0)->start.gtid);
+    if (conf->plan->segments > 0 &&
+        (preview_read(&p, boundary_only) < 0 || find_last(&p) < 0))
+        goto out;
+    out->groups = p.cutoff.groups;
+    out->bytes = p.bytes;
+    out->last = p.cutoff.last;
+    out->first_out = p.cutoff.first_out;
+    out->any_last = p.cutoff.any_last;
+    out->any_out = p.cutoff.any_out;
+    out->unfinished = feed_opens_text(&p.opens);
+    rc = 0;
+
+out:
+    cutoff_free(&p.cutoff);
+    free(p.opens.v);
+    return rc < 0 ? err_wrap("looking for the boundary") : 0;
+}

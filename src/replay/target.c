@@ -1,0 +1,416 @@
+/*
+ * target.c -- the target's side: is it fit, its settings for the time, its
+ * replication connection, and everything put back.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include "feed.h"
+#include "pitr/digest.h"
+#include "pitr/log.h"
+#include "pitr/mem.h"
+
+#define CONNECTION "pitr"
+#define HEARTBEAT_S 5
+#define RELAY_LOG_MIN 65536u
+#define RELAY_LOG_MAX (1u << 30)
+
+/* Global settings as the applier needs them; the first is filled in. */
+static const struct {
+    const char *name;
+    const char *value; /* NULL: the server id that was chosen */
+    bool number;
+} settings[] = {
+    {"server_id", NULL, true},
+    {"gtid_strict_mode", "0", true}, /* logs may be out of order */
+    {"gtid_ignore_duplicates", "0", true},
+    {"slave_exec_mode", "STRICT", false},
+    {"slave_run_triggers_for_rbr", "NO", false},
+    {"slave_max_allowed_packet", "1073741824", true},
+    {"replicate_events_marked_for_skip", "REPLICATE", false},
+    {"relay_log_purge", "1", true},
+};
+
+struct target {
+    const struct replay_conf *conf;
+    struct db *db;
+    uint32_t server_id;
+    char *before[NELEM(settings)]; /* NULL: not changed */
+    bool connected;
+};
+
+struct target *
+target_open(const struct replay_conf *conf)
+{
+    struct target *t = xcalloc(1, sizeof(*t));
+
+    t->conf = conf;
+    if ((t->db = db_open(conf->target, "target")) == NULL) {
+        target_close(t);
+        return NULL;
+    }
+    return t;
+}
+
+void
+target_close(struct target *t)
+{
+    if (t == NULL)
+        return;
+    for (size_t i = 0; i < NELEM(settings); i++)
+        free(t->before[i]);
+    db_close(t->db);
+    free(t);
+}
+
+struct db *
+target_db(struct target *t)
+{
+    return t->db;
+}
+
+uint32_t
+target_server_id(const struct target *t)
+{
+    return t->server_id;
+}
+
+static bool
+in_position(const struct gtid_pos *p, uint32_t id)
+{
+    for (size_t i = 0; i < p->n; i++)
+        if (p->v[i].server == id)
+            return true;
+    return false;
+}
+
+/* Is it the id of a server that the catalogue knows of? */
+static bool
+known_server(const struct catalog *c, uint32_t id)
+{
+    for (size_t i = 0; i < c->segments; i++) {
+        const struct segment_info *s = &c->segment[i];
+
+        if (s->start.server_id == id || in_position(&s->start.gtid, id) ||
+            in_position(&s->state.gtid, id))
+            return true;
+    }
+    for (size_t i = 0; i < c->backups; i++)
+        if (c->backup[i].server_id == id)
+            return true;
+    return false;
+}
+
+/*
+ * An applier drops events that have its own id, without a word.  The catalogue
+ * need not know every id in the log, so the target gets a random one; the feed
+ * sees whether that is in the log after all.
+ */
+static uint32_t
+choose_server_id(const struct catalog *c)
+{
+    uint32_t id;
+
+    do {
+        random_bytes(&id, sizeof(id));
+        id |= 0x40000000; /* unlike those that people choose */
+    } while (known_server(c, id) || id == UINT32_MAX);
+    return id;
+}
+
+/* A connection that an interrupted replay left behind. */
+static int
+remove_leftover(struct target *t)
+{
+    log_info("replay: removing the replication connection of a replay that was "
+             "interrupted");
+    t->connected = true;
+    return target_disconnect(t);
+}
+
+static int
+check_replication(struct target *t)
+{
+    struct db_result r = {0};
+    bool leftover = false;
+    int rc = -1;
+
+    if (db_query(t->db, &r, "SHOW ALL SLAVES STATUS") < 0)
+        goto out;
+    for (size_t i = 0; i < r.rows; i++) {
+        const char *name = db_cell_by(&r, i, "Connection_name");
+        const char *user = db_cell_by(&r, i, "Master_User");
+
+        if (name != NULL && strcasecmp(name, CONNECTION) == 0 && user != NULL &&
+            strcmp(user, FEED_USER) == 0) {
+            leftover = true;
+            continue;
+        }
+        err_set(ERR_FAILED, "the target is a replica (connection '%s')",
+            name == NULL ? "" : name);
+        err_hint("A replay sets the target's replication position.  Restore "
+                 "into another server, or remove its replication with STOP "
+                 "SLAVE and RESET SLAVE ALL.");
+        goto out;
+    }
+    rc = leftover ? remove_leftover(t) : 0;
+
+out:
+    db_result_free(&r);
+    return rc;
+}
+
+static int
+check_skipping(struct target *t)
+{
+    char *skip = NULL;
+    int rc = db_value(t->db, &skip, "SELECT @@global.slave_skip_errors");
+
+    if (rc > 0 && skip != NULL && strcasecmp(skip, "OFF") != 0 &&
+        skip[0] != '\0') {
+        err_set(ERR_FAILED, "the target has slave_skip_errors=%s", skip);
+        err_hint("Remove slave_skip_errors from its configuration and restart "
+                 "it: a replay must not pass over errors.");
+        rc = -1;
+    }
+    free(skip);
+    return rc < 0 ? -1 : 0;
+}
+
+static int
+setting_apply(struct target *t, size_t i)
+{
+    char id[16];
+    const char *value = settings[i].value;
+    const char *quote = settings[i].number ? "" : "'";
+    char *before = NULL;
+
+    if (db_value(t->db, &before, "SELECT @@global.%s", settings[i].name) < 0)
+        return -1;
+    if (value == NULL) {
+        snprintf(id, sizeof(id), "%" PRIu32, t->server_id);
+        value = id;
+    }
+    if (before == NULL || strcmp(before, value) == 0) {
+        free(before);
+        return 0;
+    }
+    if (db_exec(t->db, "SET GLOBAL %s = %s%s%s", settings[i].name, quote, value,
+            quote) < 0) {
+        free(before);
+        return -1;
+    }
+    t->before[i] = before;
+    return 0;
+}
+
+static int
+settings_back(struct target *t)
+{
+    int rc = 0;
+
+    for (size_t i = NELEM(settings); i-- > 0;) {
+        const char *quote = settings[i].number ? "" : "'";
+
+        if (t->before[i] == NULL)
+            continue;
+        if (db_exec(t->db, "SET GLOBAL %s = %s%s%s", settings[i].name, quote,
+                t->before[i], quote) < 0)
+            rc = err_wrap("putting back the target's %s", settings[i].name);
+        free(t->before[i]);
+        t->before[i] = NULL;
+    }
+    return rc;
+}
+
+static int
+set_position(struct target *t, const struct gtid_pos *pos)
+{
+    char *text = gtid_pos_text(pos);
+    int rc = db_exec(t->db, "SET GLOBAL gtid_slave_pos = '%s'", text);
+
+    free(text);
+    return rc;
+}
+
+int
+target_prepare(struct target *t)
+{
+    if (check_replication(t) < 0 || check_skipping(t) < 0)
+        return -1;
+    t->server_id = choose_server_id(t->conf->catalog);
+    for (size_t i = 0; i < NELEM(settings); i++)
+        if (setting_apply(t, i) < 0)
+            return -1;
+    return set_position(
+        t, &t->conf->catalog->backup[t->conf->plan->backup].gtid);
+}
+
+/* Filters of the target's configuration would silently leave things out. */
+static int
+check_filters(struct target *t)
+{
+    struct db_result r = {0};
+    int rc = -1;
+
+    if (db_query(t->db, &r, "SHOW SLAVE '" CONNECTION "' STATUS") < 0)
+        goto out;
+    for (size_t i = 0; i < r.cols && r.rows > 0; i++) {
+        const char *v = db_cell(&r, 0, i);
+
+        if (strncasecmp(r.name[i], "Replicate_", 10) != 0 || v == NULL ||
+            v[0] == '\0')
+            continue;
+        err_set(ERR_FAILED, "the target filters replication: %s is %s",
+            r.name[i], v);
+        err_hint("Remove the replicate-* settings from the target's "
+                 "configuration for the restore.");
+        goto out;
+    }
+    rc = 0;
+
+out:
+    db_result_free(&r);
+    return rc;
+}
+
+int
+target_connect(struct target *t, unsigned port, const char *password)
+{
+    uint64_t relay = t->conf->ahead_bytes / 4;
+
+    if (relay < RELAY_LOG_MIN)
+        relay = RELAY_LOG_MIN;
+    if (relay > RELAY_LOG_MAX)
+        relay = RELAY_LOG_MAX;
+    t->connected = true;
+    if (db_exec(t->db,
+            "CHANGE MASTER '" CONNECTION "' TO MASTER_HOST='127.0.0.1', "
+            "MASTER_PORT=%u, MASTER_USER='" FEED_USER "', "
+            "MASTER_PASSWORD='%s', MASTER_USE_GTID=slave_pos, MASTER_SSL=0, "
+            "MASTER_CONNECT_RETRY=1, MASTER_HEARTBEAT_PERIOD=%d",
+            port, password, HEARTBEAT_S) < 0)
+        return -1;
+    /* Relay logs are removed whole, when they have been applied: small ones
+     * give back their disk soon.  Of this connection only. */
+    if (db_exec(t->db, "SET default_master_connection='" CONNECTION "'") < 0 ||
+        db_exec(t->db, "SET GLOBAL max_relay_log_size=%" PRIu64,
+            relay / 4096 * 4096) < 0 ||
+        db_exec(t->db, "SET default_master_connection=''") < 0)
+        return -1;
+    if (check_filters(t) < 0)
+        return -1;
+    return db_exec(t->db, "START SLAVE '" CONNECTION "'");
+}
+
+static unsigned
+cell_number(const struct db_result *r, const char *column)
+{
+    const char *v = db_cell_by(r, 0, column);
+
+    return v == NULL ? 0 : (unsigned)strtoul(v, NULL, 10);
+}
+
+int
+target_status(struct target *t, struct target_status *out)
+{
+    struct db_result r = {0};
+    const char *io, *sql, *state, *space;
+
+    memset(out, 0, sizeof(*out));
+    if (db_query(t->db, &r, "SHOW SLAVE '" CONNECTION "' STATUS") < 0) {
+        db_result_free(&r);
+        return -1;
+    }
+    if (r.rows != 1) {
+        db_result_free(&r);
+        return err_set(ERR_FAILED,
+            "somebody removed the target's replication "
+            "connection '" CONNECTION "'");
+    }
+    io = db_cell_by(&r, 0, "Slave_IO_Running");
+    sql = db_cell_by(&r, 0, "Slave_SQL_Running");
+    state = db_cell_by(&r, 0, "Slave_SQL_Running_State");
+    space = db_cell_by(&r, 0, "Relay_Log_Space");
+    out->io_running = io != NULL && strcmp(io, "No") != 0;
+    out->sql_running = sql != NULL && strcmp(sql, "No") != 0;
+    out->idle = state != NULL &&
+        strncmp(state, "Slave has read all relay log", 28) == 0;
+    out->relay_bytes = space == NULL ? 0 : strtoull(space, NULL, 10);
+    out->io_errno = cell_number(&r, "Last_IO_Errno");
+    out->sql_errno = cell_number(&r, "Last_SQL_Errno");
+    out->io_error = xstrdup(db_cell_by(&r, 0, "Last_IO_Error"));
+    out->sql_error = xstrdup(db_cell_by(&r, 0, "Last_SQL_Error"));
+    db_result_free(&r);
+    return 0;
+}
+
+void
+target_status_free(struct target_status *s)
+{
+    free(s->io_error);
+    free(s->sql_error);
+    s->io_error = s->sql_error = NULL;
+}
+
+int
+target_position(struct target *t, struct gtid_pos *out)
+{
+    char *text = NULL;
+    int rc = db_value(t->db, &text, "SELECT @@global.gtid_slave_pos");
+
+    if (rc == 0)
+        rc = err_set(ERR_FAILED, "the target has no gtid_slave_pos");
+    if (rc > 0)
+        rc = gtid_pos_parse(text == NULL ? "" : text, out);
+    free(text);
+    return rc < 0 ? -1 : 0;
+}
+
+int
+target_disconnect(struct target *t)
+{
+    if (!t->connected)
+        return 0;
+    if (db_exec(t->db, "STOP SLAVE '" CONNECTION "'") < 0 ||
+        db_exec(t->db, "RESET SLAVE '" CONNECTION "' ALL") < 0)
+        return err_wrap("removing the target's replication connection");
+    t->connected = false;
+    return 0;
+}
+
+/* XA transactions that the cutoff split are still prepared. */
+static int
+roll_back_prepared(struct target *t, const struct feed_opens *opens)
+{
+    int rc = 0;
+
+    for (size_t i = 0; i < opens->n && rc == 0; i++) {
+        struct buf xid = {0};
+
+        if (!opens->v[i].what.xa_prepare)
+            continue;
+        feed_xid_sql(&opens->v[i].what, &xid);
+        rc = db_exec(t->db, "XA ROLLBACK %s", buf_cstr(&xid));
+        buf_free(&xid);
+    }
+    return rc;
+}
+
+int
+target_finish(struct target *t, const struct feed_opens *opens,
+    const struct gtid_pos *pos)
+{
+    int rc = target_disconnect(t);
+
+    if (rc == 0 && opens != NULL && roll_back_prepared(t, opens) < 0)
+        rc = err_wrap("an XA transaction that the cutoff leaves out");
+    /* What was not passed on counts as done, too. */
+    if (rc == 0 && pos != NULL)
+        rc = set_position(t, pos);
+    if (settings_back(t) < 0)
+        rc = -1;
+    return rc;
+}
