@@ -35,8 +35,8 @@ struct repo *cmd_repo_read(const struct common *c, const char *path);
 
 /* The recovery key of a file; the passphrase comes from passphrase_file or the
  * terminal. */
-struct secret_key *cmd_secret_key(const char *path,
-    const char *passphrase_file);
+struct secret_key *cmd_secret_key(
+    const char *path, const char *passphrase_file);
 
 unsigned cmd_jobs(unsigned asked); /* 0: as many as there are processors */
 
@@ -55,7 +55,7 @@ void list_json(const struct repo *r, const struct catalog *c, struct buf *out);
 /* --- restore --- */
 struct restore_target;
 struct restore_target_conf {
-    const struct conf_server *section; /* --target; NULL */
+    const struct conf_server *section;                /* --target; NULL */
     const char *host, *socket, *user, *password_file; /* NULL: not given */
     unsigned port;
     const char *sandbox, *mariadbd; /* directory; program */
@@ -63,8 +63,7 @@ struct restore_target_conf {
 };
 /* Which one is meant?  ERR_USAGE unless exactly one; nothing is touched. */
 int restore_target_check(const struct restore_target_conf *c);
-struct restore_target *restore_target_open(
-    const struct restore_target_conf *c);
+struct restore_target *restore_target_open(const struct restore_target_conf *c);
 const struct db_conf *restore_target_db(const struct restore_target *t);
 /* ok: a sandbox is left running, else it is stopped.  Frees t; NULL is fine. */
 void restore_target_close(struct restore_target *t, bool ok);

@@ -25,10 +25,15 @@ int
 cmd_conn_open(const struct conf_server *s, struct cmd_conn *out)
 {
     memset(out, 0, sizeof *out);
-    out->conf = (struct db_conf){.host = s->host, .socket = s->socket,
-        .port = s->port, .user = s->user, .ssl = s->ssl,
-        .ssl_verify = s->ssl_verify, .ssl_ca = s->ssl_ca,
-        .ssl_cert = s->ssl_cert, .ssl_key = s->ssl_key};
+    out->conf = (struct db_conf){.host = s->host,
+        .socket = s->socket,
+        .port = s->port,
+        .user = s->user,
+        .ssl = s->ssl,
+        .ssl_verify = s->ssl_verify,
+        .ssl_ca = s->ssl_ca,
+        .ssl_cert = s->ssl_cert,
+        .ssl_key = s->ssl_key};
     if (s->password_file != NULL &&
         (out->password = secret_from_file(s->password_file)) == NULL)
         return err_wrap("password_file");

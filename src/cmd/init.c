@@ -18,8 +18,8 @@ struct init {
 static const struct opt init_opts[] = {
     {"recipient", 'r', OPT_LIST, FIELD(recipient), NULL, 0, 0, "pitr1...",
         "a public key that everything is sealed for; 1 to 16 times", NULL},
-    {"recipient-file", 'R', OPT_LIST, FIELD(recipient_file), NULL, 0, 0,
-        "FILE", "the same, from a file that keygen wrote", NULL},
+    {"recipient-file", 'R', OPT_LIST, FIELD(recipient_file), NULL, 0, 0, "FILE",
+        "the same, from a file that keygen wrote", NULL},
     {"secret-key", 0, OPT_STR, FIELD(secret_key), NULL, 0, 0, "FILE",
         "prove that this key opens what is sealed, and endorse the signer",
         "secret_key"},
@@ -97,13 +97,15 @@ report(const struct init *o, const struct recipients *r, bool proved)
     if (repo == NULL)
         return -1;
     signer = signer_text(repo->signer);
-    buf_fmt(&text, "repository: %s, for server \"%s\", %zu recipient%s\n"
-                   "signed by:  %s\n", o->repository, repo->server, r->n,
-        r->n == 1 ? "" : "s", signer);
-    buf_str(&text, proved ? "The secret key opens what is sealed here, and "
-                            "has endorsed the signer.\n"
-                          : "Write the signer down beside the secret key: a "
-                            "restore is told it with --signer.\n");
+    buf_fmt(&text,
+        "repository: %s, for server \"%s\", %zu recipient%s\n"
+        "signed by:  %s\n",
+        o->repository, repo->server, r->n, r->n == 1 ? "" : "s", signer);
+    buf_str(&text,
+        proved ? "The secret key opens what is sealed here, and "
+                 "has endorsed the signer.\n"
+               : "Write the signer down beside the secret key: a "
+                 "restore is told it with --signer.\n");
     rc = report_out(&text);
     buf_free(&text);
     free(signer);
@@ -117,8 +119,8 @@ init_run(void *arg)
     struct init *o = arg;
     struct recipients r = {.n = 0};
     struct secret_key *key = NULL;
-    const char *server = o->common.section != NULL ? o->common.section->name
-                                                   : o->common.server;
+    const char *server =
+        o->common.section != NULL ? o->common.section->name : o->common.server;
     int rc = -1;
 
     if (o->repository == NULL || o->signing_key == NULL || server == NULL) {

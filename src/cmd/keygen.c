@@ -44,8 +44,7 @@ get_key(const struct keygen *o)
         return secret_key_new();
     if ((rc = file_read(o->from_paper, KEY_TEXT_MAX, &text)) > 0)
         err_set(ERR_KEY, "there is no file %s", o->from_paper);
-    if (rc == 0 &&
-        (key = secret_key_from_paper(buf_cstr(&text))) == NULL)
+    if (rc == 0 && (key = secret_key_from_paper(buf_cstr(&text))) == NULL)
         err_wrap("%s", o->from_paper);
     secret_wipe(text.data, text.len);
     buf_free(&text);
@@ -59,8 +58,8 @@ get_passphrase(const struct keygen *o, struct secret **out)
     if (o->no_passphrase)
         return 0;
     *out = o->passphrase_file != NULL
-               ? secret_from_file(o->passphrase_file)
-               : secret_ask("Passphrase for the new key: ", 1);
+        ? secret_from_file(o->passphrase_file)
+        : secret_ask("Passphrase for the new key: ", 1);
     if (*out == NULL)
         return -1;
     if ((*out)->len == 0) {
@@ -129,8 +128,10 @@ keygen_run(void *arg)
     }
     if (o->paper != NULL && write_paper(o, key) < 0)
         goto out;
-    buf_fmt(&report, "secret key: %s (keep it away from the server)\n"
-                     "public key: %s\n", o->out, public);
+    buf_fmt(&report,
+        "secret key: %s (keep it away from the server)\n"
+        "public key: %s\n",
+        o->out, public);
     rc = report_out(&report);
 
 out:

@@ -31,8 +31,10 @@ put_backups(const struct catalog *c, struct buf *out)
         free(gtid);
     }
     for (size_t i = 0; i < c->n_broken; i++)
-        buf_fmt(out, "  %s  not finished: running, or it failed; it does not "
-                     "count\n", c->broken[i]);
+        buf_fmt(out,
+            "  %s  not finished: running, or it failed; it does not "
+            "count\n",
+            c->broken[i]);
 }
 
 /* The segments [i, end) of one epoch. */
@@ -76,8 +78,7 @@ list_text(const struct repo *r, const struct catalog *c, struct buf *out)
         buf_str(out, "  none\n");
     for (size_t i = 0, end; i < c->segments; i = end) {
         for (end = i + 1; end < c->segments &&
-                          c->segment[end].start.epoch ==
-                              c->segment[i].start.epoch;
+             c->segment[end].start.epoch == c->segment[i].start.epoch;
              end++)
             continue;
         put_epoch(c, i, end, out);

@@ -27,7 +27,8 @@ struct restore {
 static const struct opt restore_opts[] = {
     {"until", 'u', OPT_TIME, FIELD(until_us), NULL, 0, 0, "TIME",
         "leave out the first transaction at or after this time, and all "
-        "after it", NULL},
+        "after it",
+        NULL},
     {"until-gtid", 0, OPT_STR, FIELD(until_gtid), NULL, 0, 0, "GTID",
         "this transaction is the last one", NULL},
     {"before-gtid", 0, OPT_STR, FIELD(before_gtid), NULL, 0, 0, "GTID",
@@ -86,8 +87,8 @@ struct work {
 static int
 get_cutoff(const struct restore *o, struct cutoff *out)
 {
-    int n = (o->until_us != 0) + (o->until_gtid != NULL) +
-            (o->before_gtid != NULL);
+    int n =
+        (o->until_us != 0) + (o->until_gtid != NULL) + (o->before_gtid != NULL);
     const char *gtid = o->until_gtid != NULL ? o->until_gtid : o->before_gtid;
 
     *out = (struct cutoff){.kind = CUTOFF_NEWEST, .us = o->until_us};
@@ -97,25 +98,30 @@ get_cutoff(const struct restore *o, struct cutoff *out)
     if (o->until_us != 0)
         out->kind = CUTOFF_TIME;
     else if (n == 1)
-        out->kind = o->until_gtid != NULL ? CUTOFF_UNTIL_GTID
-                                          : CUTOFF_BEFORE_GTID;
+        out->kind =
+            o->until_gtid != NULL ? CUTOFF_UNTIL_GTID : CUTOFF_BEFORE_GTID;
     if (gtid != NULL && gtid_parse(gtid, &out->gtid) < 0)
-        return err_wrap(o->until_gtid != NULL ? "--until-gtid"
-                                              : "--before-gtid");
+        return err_wrap(
+            o->until_gtid != NULL ? "--until-gtid" : "--before-gtid");
     return 0;
 }
 
 static int
 get_target(const struct restore *o, struct restore_target_conf *out)
 {
-    *out = (struct restore_target_conf){.host = o->host, .socket = o->socket,
-        .user = o->user, .password_file = o->password_file, .port = o->port,
-        .sandbox = o->sandbox, .mariadbd = o->mariadbd};
+    *out = (struct restore_target_conf){.host = o->host,
+        .socket = o->socket,
+        .user = o->user,
+        .password_file = o->password_file,
+        .port = o->port,
+        .sandbox = o->sandbox,
+        .mariadbd = o->mariadbd};
     if (o->target != NULL && o->common.conf == NULL)
-        return err_set(ERR_USAGE, "--target names a section of the "
-                                  "configuration, and there is none");
-    if (o->target != NULL && (out->section = conf_server_find(o->common.conf,
-                                  o->target)) == NULL)
+        return err_set(ERR_USAGE,
+            "--target names a section of the "
+            "configuration, and there is none");
+    if (o->target != NULL &&
+        (out->section = conf_server_find(o->common.conf, o->target)) == NULL)
         return -1;
     return o->dry_run ? 0 : restore_target_check(out);
 }
@@ -185,9 +191,10 @@ plan_and_print(const struct restore *o, struct work *w)
         b->id, time_both(b->snapshot_us, when), b->tables,
         size_text(b->row_bytes, size));
     if (w->plan.segments > 0)
-        buf_fmt(&text, "then the log from GTID position of the backup on: "
-                       "%zu segment%s\n", w->plan.segments,
-            w->plan.segments == 1 ? "" : "s");
+        buf_fmt(&text,
+            "then the log from GTID position of the backup on: "
+            "%zu segment%s\n",
+            w->plan.segments, w->plan.segments == 1 ? "" : "s");
     put_boundary(&text, &w->preview);
     rc = report_out(&text);
     buf_free(&text);
@@ -206,7 +213,8 @@ do_load(const struct restore *o, struct work *w)
         .manifest = w->manifest,
         .jobs = cmd_jobs(o->jobs),
         .verify = !o->no_verify,
-        .force_version = o->force};
+        .force_version = o->force,
+        .install_plugins = o->sandbox != NULL};
     struct load_settings *settings;
     struct replay_conf replay = replay_conf(o, w);
     int rc = -1;
@@ -252,8 +260,9 @@ report_done(const struct restore *o, const struct work *w, uint64_t begun_us)
     put_boundary(&text, &w->done);
     buf_fmt(&text, "done in %s\n", time_span(time_mono_us() - begun_us, e));
     if (o->sandbox != NULL)
-        buf_fmt(&text, "The server runs in %s; its socket is %s.\n"
-                       "Stop it with: mariadb-admin --socket=%s shutdown\n",
+        buf_fmt(&text,
+            "The server runs in %s; its socket is %s.\n"
+            "Stop it with: mariadb-admin --socket=%s shutdown\n",
             o->sandbox, restore_target_db(w->target)->socket,
             restore_target_db(w->target)->socket);
     rc = report_out(&text);
@@ -277,13 +286,12 @@ restore_run(void *arg)
         rc = 0;
         goto out;
     }
-    w.manifest = manifest_load(w.repo,
-        w.catalog->backup[w.plan.backup].id, w.key);
+    w.manifest =
+        manifest_load(w.repo, w.catalog->backup[w.plan.backup].id, w.key);
     if (w.manifest == NULL)
         goto out;
     target.lower_case_table_names = w.manifest->info.lower_case_table_names;
-    if ((w.target = restore_target_open(&target)) == NULL ||
-        do_load(o, &w) < 0)
+    if ((w.target = restore_target_open(&target)) == NULL || do_load(o, &w) < 0)
         goto out;
     rc = report_done(o, &w, begun_us);
 

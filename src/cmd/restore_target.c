@@ -22,8 +22,9 @@ restore_target_check(const struct restore_target_conf *c)
 
     if (n == 1)
         return 0;
-    err_set(ERR_USAGE, n == 0 ? "it is not said where to restore to"
-                              : "several places to restore to are said");
+    err_set(ERR_USAGE,
+        n == 0 ? "it is not said where to restore to"
+               : "several places to restore to are said");
     return err_hint("Give one of --sandbox DIR (a private server that pitr "
                     "starts there), --target SECTION, or --socket / --host "
                     "of a running server without these schemas.");
@@ -33,17 +34,19 @@ struct restore_target *
 restore_target_open(const struct restore_target_conf *c)
 {
     struct restore_target *t = xcalloc(1, sizeof *t);
-    struct conf_server direct = {.host = c->host, .socket = c->socket,
-        .port = c->port, .user = c->user,
+    struct conf_server direct = {.host = c->host,
+        .socket = c->socket,
+        .port = c->port,
+        .user = c->user,
         .password_file = c->password_file};
 
     if (c->sandbox != NULL) {
-        t->sandbox = sandbox_start(c->sandbox, c->mariadbd,
-            c->lower_case_table_names);
+        t->sandbox =
+            sandbox_start(c->sandbox, c->mariadbd, c->lower_case_table_names);
         if (t->sandbox != NULL)
             return t;
-    } else if (cmd_conn_open(c->section != NULL ? c->section : &direct,
-                   &t->conn) == 0) {
+    } else if (cmd_conn_open(
+                   c->section != NULL ? c->section : &direct, &t->conn) == 0) {
         return t;
     }
     free(t);

@@ -42,13 +42,14 @@ report(const struct stream_report *r)
     struct buf text = {0};
     int rc;
 
-    buf_fmt(&text, "captured %" PRIu64 " transactions, %s, in %" PRIu64
-                   " segment%s\n",
+    buf_fmt(&text,
+        "captured %" PRIu64 " transactions, %s, in %" PRIu64 " segment%s\n",
         r->groups, size_text(r->bytes, bytes), r->segments,
         r->segments == 1 ? "" : "s");
     if (r->gaps > 0)
-        buf_fmt(&text, "%" PRIu64 " gap%s: \"pitr list\" shows what cannot be "
-                       "restored\n",
+        buf_fmt(&text,
+            "%" PRIu64 " gap%s: \"pitr list\" shows what cannot be "
+            "restored\n",
             r->gaps, r->gaps == 1 ? "" : "s");
     rc = report_out(&text);
     buf_free(&text);
