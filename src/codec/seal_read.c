@@ -122,14 +122,10 @@ rec_broken(const struct seal_walk *w, const char *what)
 static enum seal_step
 rec_frame(struct seal_walk *w)
 {
-    struct cur c;
-    uint32_t len;
+    struct cur c = cur_of(w->rec.data + 1, 4);
+    uint32_t len = cur_u32(&c);
     int rc;
 
-    if ((rc = rec_more(w, SEAL_FRAME_HEAD - 1)) <= 0)
-        return rc < 0 ? SEAL_STEP_FAULT : rec_broken(w, "it is cut short");
-    c = cur_of(w->rec.data + 1, 4);
-    len = cur_u32(&c);
     if (len < SEAL_ABYTES || len > SEAL_CIPHER_MAX)
         return rec_broken(w, "a frame's length is out of bounds");
     if ((rc = rec_more(w, len)) <= 0)
@@ -146,7 +142,7 @@ rec_mark(struct seal_walk *w)
     uint32_t size;
     int rc;
 
-    if ((rc = rec_more(w, SEAL_MARK_HEAD - 1)) <= 0)
+    if ((rc = rec_more(w, SEAL_MARK_HEAD - SEAL_FRAME_HEAD)) <= 0)
         return rc < 0 ? SEAL_STEP_FAULT : rec_broken(w, "it is cut short");
     c = cur_of(w->rec.data + 2, 4);
     size = cur_u32(&c);
@@ -164,15 +160,16 @@ seal_walk_next(struct seal_walk *w)
 
     w->at = w->pos;
     buf_reset(&w->rec);
-    if ((rc = rec_more(w, 1)) < 0)
+    /* As much as the shorter head has: reads of a vault are not free. */
+    if ((rc = rec_more(w, SEAL_FRAME_HEAD)) < 0)
         return SEAL_STEP_FAULT;
-    if (rc == 0)
+    if (w->rec.len == 0)
         return SEAL_STEP_END;
-    if (w->rec.data[0] == SEAL_REC_FRAME)
-        return rec_frame(w);
-    if (w->rec.data[0] == SEAL_REC_MARK)
-        return rec_mark(w);
-    return rec_broken(w, "there is no record of an object");
+    if (w->rec.data[0] != SEAL_REC_FRAME && w->rec.data[0] != SEAL_REC_MARK)
+        return rec_broken(w, "there is no record of an object");
+    if (rc == 0)
+        return rec_broken(w, "it is cut short");
+    return w->rec.data[0] == SEAL_REC_FRAME ? rec_frame(w) : rec_mark(w);
 }
 
 int
