@@ -1,0 +1,255 @@
+/*
+ * dump_objects.c -- routines, packages, views, triggers, events, sequences.
+ *
+ * The text of a stored program comes from the server in its own
+ * character_set_client: character_set_results is binary while it is asked for,
+ * for a conversion would lose what is not text in that character set.  The
+ * loader creates it under that same client character set.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "dump_priv.h"
+#include "pitr/mem.h"
+#include "pitr/stop.h"
+
+struct show { /* how a kind is asked for, and what it answers */
+    enum schema_kind kind;
+    const char *what; /* SHOW CREATE what */
+    const char *sql;  /* the column with the statement */
+};
+
+static const struct show shows[] = {
+    {SCHEMA_FUNCTION, "FUNCTION", "Create Function"},
+    {SCHEMA_PROCEDURE, "PROCEDURE", "Create Procedure"},
+    {SCHEMA_PACKAGE, "PACKAGE", "Create Package"},
+    {SCHEMA_PACKAGE_BODY, "PACKAGE BODY", "Create Package Body"},
+    {SCHEMA_VIEW, "VIEW", "Create View"},
+    {SCHEMA_TRIGGER, "TRIGGER", "SQL Original Statement"},
+    {SCHEMA_EVENT, "EVENT", "Create Event"},
+};
+
+static const struct show *
+show_of(enum schema_kind kind)
+{
+    for (size_t i = 0; i < NELEM(shows); i++)
+        if (shows[i].kind == kind)
+            return &shows[i];
+    return NULL;
+}
+
+static char *
+text_of(const struct db_result *r, const char *column)
+{
+    const char *s = db_cell_by(r, 0, column);
+
+    return xstrdup(s != NULL ? s : "");
+}
+
+/* SHOW CREATE of o->kind into o; extra and definer are the caller's. */
+static int
+show_create(struct dump *d, struct schema_object *o)
+{
+    const struct show *show = show_of(o->kind);
+    char *name = db_name2(o->schema, o->name);
+    struct db_result r;
+    int rc = -1;
+
+    if (db_exec(d->main, "SET SESSION character_set_results = binary") < 0)
+        goto out;
+    if (db_query(d->main, &r, "SHOW CREATE %s %s", show->what, name) < 0) {
+        err_wrap("%s %s.%s", show->what, o->schema, o->name);
+        goto out;
+    }
+    if (db_cell_by(&r, 0, show->sql) == NULL) {
+        err_set(ERR_FAILED, "%s %s.%s: the server does not show its text",
+            show->what, o->schema, o->name);
+        err_hint("The account needs SELECT on mysql.*, and from MariaDB 11.3 "
+                 "on SHOW CREATE ROUTINE.");
+        db_result_free(&r);
+        goto out;
+    }
+    o->table = UINT32_MAX;
+    o->sql = text_of(&r, show->sql);
+    o->sql_mode = text_of(&r, "sql_mode");
+    o->charset_client = text_of(&r, "character_set_client");
+    o->collation_connection = text_of(&r, "collation_connection");
+    o->collation_database = text_of(&r, "Database Collation");
+    o->time_zone = text_of(&r, "time_zone");
+    db_result_free(&r);
+    rc = db_exec(d->main, "SET SESSION character_set_results = utf8mb4");
+
+out:
+    free(name);
+    return rc;
+}
+
+/* list: rows of schema, name, definer, extra. */
+static int
+write_each(struct dump *d, struct schema_writer *w, enum schema_kind kind,
+    const struct db_result *list)
+{
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < list->rows; i++) {
+        struct schema_object o = {
+            .kind = kind,
+            .schema = xstrdup(db_cell(list, i, 0)),
+            .name = xstrdup(db_cell(list, i, 1)),
+            .definer = xstrdup(db_cell(list, i, 2)),
+            .extra = xstrdup(db_cell(list, i, 3)),
+        };
+
+        if (dump_stopping(d))
+            rc = stop_asked() ? stop_error()
+                              : err_set(ERR_FAILED, "a worker failed");
+        if (rc == 0 && (rc = show_create(d, &o)) == 0)
+            rc = schema_write(w, &o);
+        schema_object_free(&o);
+    }
+    return rc;
+}
+
+static int
+write_query(struct dump *d, struct schema_writer *w, enum schema_kind kind,
+    const char *sql)
+{
+    struct db_result list;
+    int rc;
+
+    if (db_query(d->main, &list, "%s", sql) < 0)
+        return -1;
+    rc = write_each(d, w, kind, &list);
+    db_result_free(&list);
+    return rc;
+}
+
+int
+dump_objects_write(struct dump *d, struct schema_writer *w)
+{
+    static const enum schema_kind kinds[] = {
+        SCHEMA_FUNCTION, SCHEMA_PROCEDURE, SCHEMA_PACKAGE, SCHEMA_PACKAGE_BODY};
+
+    for (size_t i = 0; i < NELEM(kinds); i++) {
+        char *sql = xasprintf("SELECT ROUTINE_SCHEMA, ROUTINE_NAME, DEFINER,"
+                              " '' FROM information_schema.ROUTINES WHERE"
+                              " ROUTINE_TYPE = '%s' AND " DUMP_NOT_SYSTEM(
+                                  "ROUTINE_SCHEMA") " ORDER BY 1, 2",
+            show_of(kinds[i])->what);
+        int rc = write_query(d, w, kinds[i], sql);
+
+        free(sql);
+        if (rc < 0)
+            return -1;
+    }
+    return 0;
+}
+
+int
+dump_views_write(struct dump *d, struct schema_writer *w)
+{
+    /* TABLES, not VIEWS: the latter has to open what a view is made of. */
+    return write_query(d, w, SCHEMA_VIEW,
+        "SELECT TABLE_SCHEMA, TABLE_NAME, '', '' FROM"
+        " information_schema.TABLES WHERE TABLE_TYPE = 'VIEW' "
+        "AND " DUMP_NOT_SYSTEM("TABLE_SCHEMA") " ORDER BY 1, 2");
+}
+
+int
+dump_triggers_write(struct dump *d, struct schema_writer *w)
+{
+    /* ACTION_ORDER counts within table, time and event: creating them in this
+     * order gives it again. */
+    return write_query(d, w, SCHEMA_TRIGGER,
+        "SELECT TRIGGER_SCHEMA, TRIGGER_NAME, DEFINER, EVENT_OBJECT_TABLE FROM"
+        " information_schema.TRIGGERS WHERE " DUMP_NOT_SYSTEM(
+            "TRIGGER_SCHEMA") " ORDER BY EVENT_OBJECT_SCHEMA, "
+                              "EVENT_OBJECT_TABLE, ACTION_TIMING,"
+                              " EVENT_MANIPULATION, ACTION_ORDER");
+}
+
+int
+dump_events_write(struct dump *d, struct schema_writer *w)
+{
+    return write_query(d, w, SCHEMA_EVENT,
+        "SELECT EVENT_SCHEMA, EVENT_NAME, DEFINER, STATUS FROM"
+        " information_schema.EVENTS WHERE " DUMP_NOT_SYSTEM(
+            "EVENT_SCHEMA") " ORDER BY 1, 2");
+}
+
+/*
+ * The statement that brings a new sequence to where this one is.  SETVAL only
+ * goes forward, or to a later round; a value before the start needs a restart.
+ */
+static char *
+sequence_state(const char *name, const struct db_result *r)
+{
+    int64_t next = strtoll(db_cell(r, 0, 0), NULL, 10);
+    int64_t start = strtoll(db_cell(r, 0, 1), NULL, 10);
+    int64_t step = strtoll(db_cell(r, 0, 2), NULL, 10);
+    uint64_t round = strtoull(db_cell(r, 0, 3), NULL, 10);
+    bool behind = step < 0 ? next > start : next < start;
+
+    if (round == 0 && behind)
+        return xasprintf(
+            "ALTER SEQUENCE %s RESTART WITH %s", name, db_cell(r, 0, 0));
+    return xasprintf(
+        "SELECT SETVAL(%s, %s, 0, %" PRIu64 ")", name, db_cell(r, 0, 0), round);
+}
+
+static int
+read_sequence(struct dump *d, struct schema_object *o)
+{
+    char *name = db_name2(o->schema, o->name);
+    struct db_result r;
+    int rc = -1;
+
+    if (db_query(d->main, &r, "SHOW CREATE SEQUENCE %s", name) < 0)
+        goto out;
+    o->sql = xstrdup(db_cell(&r, 0, 1));
+    db_result_free(&r);
+    if (db_query(d->main, &r,
+            "SELECT next_not_cached_value, start_value, increment, cycle_count"
+            " FROM %s",
+            name) < 0)
+        goto out;
+    o->extra = sequence_state(name, &r);
+    db_result_free(&r);
+    rc = 0;
+
+out:
+    if (rc < 0)
+        err_wrap("sequence %s.%s", o->schema, o->name);
+    free(name);
+    return rc;
+}
+
+int
+dump_sequences_write(struct dump *d, struct schema_writer *w)
+{
+    struct db_result list;
+    int rc = 0;
+
+    if (db_query(d->main, &list,
+            "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES"
+            " WHERE TABLE_TYPE = 'SEQUENCE' AND " DUMP_NOT_SYSTEM(
+                "TABLE_SCHEMA") " ORDER BY 1, 2") < 0)
+        return -1;
+    for (size_t i = 0; rc == 0 && i < list.rows; i++) {
+        struct schema_object o = {
+            .kind = SCHEMA_SEQUENCE,
+            .table = UINT32_MAX,
+            .schema = xstrdup(db_cell(&list, i, 0)),
+            .name = xstrdup(db_cell(&list, i, 1)),
+        };
+
+        rc = read_sequence(d, &o);
+        if (rc == 0)
+            rc = schema_write(w, &o);
+        schema_object_free(&o);
+    }
+    db_result_free(&list);
+    return rc;
+}

@@ -1,0 +1,312 @@
+/*
+ * dump_rows.c -- the workers: each takes a unit of work, reads its rows in the
+ * snapshot and appends them to the part that it has open.
+ *
+ * A part goes on over several small tables and ends at PART_ROWS_MAX; what a
+ * worker holds is one row and the buffers of its chain.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "dump_priv.h"
+#include "pitr/mem.h"
+#include "pitr/part.h"
+#include "pitr/pool.h"
+#include "pitr/progress.h"
+#include "pitr/stop.h"
+
+#define REPORT_BYTES                                                           \
+    (1u << 20) /* how often progress is told, and asked                        \
+                  whether to stop */
+
+struct worker {
+    struct dump *d;
+    struct db *db;
+    struct part_writer *out;   /* NULL: no part is open */
+    struct sink *seal;         /* of its chain */
+    struct manifest_part part; /* what is known of it so far */
+    size_t cap_table, cap_rows;
+};
+
+struct unit_sum { /* of one unit */
+    struct rowsum sum;
+    uint64_t bytes, told_rows, told_bytes;
+};
+
+static int
+part_begin(struct worker *w)
+{
+    struct dump *d = w->d;
+    unsigned number;
+
+    pthread_mutex_lock(&d->mutex);
+    number = ++d->part_number;
+    pthread_mutex_unlock(&d->mutex);
+    memset(&w->part, 0, sizeof w->part);
+    w->cap_table = w->cap_rows = 0;
+    w->part.name = xasprintf("backup/%s/part-%06u", d->m->info.id, number);
+    w->out = part_writer_new(repo_put(d->conf->repo, SEAL_ROWS, w->part.name,
+        NULL, d->conf->level, STORE_ATOMIC, &w->seal));
+    return w->out == NULL ? -1 : 0;
+}
+
+static void
+part_drop(struct worker *w)
+{
+    part_writer_free(w->out);
+    w->out = NULL;
+    free(w->part.name);
+    free(w->part.table);
+    free(w->part.rows);
+    memset(&w->part, 0, sizeof w->part);
+}
+
+/* Published, and from now on in the manifest. */
+static int
+part_end(struct worker *w)
+{
+    struct dump *d = w->d;
+    struct manifest *m = d->m;
+    const struct seal_mark *mark;
+
+    if (w->out == NULL)
+        return 0;
+    if (part_writer_finish(w->out) < 0) {
+        err_wrap("%s", w->part.name);
+        part_drop(w);
+        return -1;
+    }
+    mark = seal_last_mark(w->seal);
+    w->part.size = mark->offset + mark->size;
+    memcpy(w->part.digest, mark->digest, DIGEST_SIZE);
+    pthread_mutex_lock(&d->mutex);
+    m->part = xgrow(m->part, m->parts, &d->cap_parts, sizeof *m->part);
+    m->part[m->parts++] = w->part;
+    pthread_mutex_unlock(&d->mutex);
+    memset(&w->part, 0, sizeof w->part);
+    part_writer_free(w->out);
+    w->out = NULL;
+    return 0;
+}
+
+static void
+part_count(struct worker *w, uint32_t table)
+{
+    struct manifest_part *p = &w->part;
+
+    if (p->tables > 0 && p->table[p->tables - 1] == table) {
+        p->rows[p->tables - 1]++;
+        return;
+    }
+    /* Two ranges of a table may have another table's rows between them. */
+    for (size_t i = 0; i < p->tables; i++)
+        if (p->table[i] == table) {
+            uint64_t rows = p->rows[i];
+
+            memmove(&p->table[i], &p->table[i + 1],
+                (p->tables - i - 1) * sizeof *p->table);
+            memmove(&p->rows[i], &p->rows[i + 1],
+                (p->tables - i - 1) * sizeof *p->rows);
+            p->table[p->tables - 1] = table;
+            p->rows[p->tables - 1] = rows + 1;
+            return;
+        }
+    p->table = xgrow(p->table, p->tables, &w->cap_table, sizeof *p->table);
+    p->rows = xgrow(p->rows, p->tables, &w->cap_rows, sizeof *p->rows);
+    p->table[p->tables] = table;
+    p->rows[p->tables++] = 1;
+}
+
+static int
+one_row(struct worker *w, uint32_t number, const uint8_t *row, size_t size,
+    struct unit_sum *s)
+{
+    if (w->out == NULL && part_begin(w) < 0)
+        return -1;
+    if (part_write_row(w->out, number, row, size) < 0)
+        return err_wrap("%s", w->part.name);
+    part_count(w, number);
+    rowsum_add(&s->sum, row, size);
+    s->bytes += size;
+    return part_writer_bytes(w->out) >= PART_ROWS_MAX ? part_end(w) : 0;
+}
+
+static void
+tell(struct unit_sum *s)
+{
+    progress_add(s->sum.rows - s->told_rows, s->bytes - s->told_bytes);
+    s->told_rows = s->sum.rows;
+    s->told_bytes = s->bytes;
+}
+
+/* What the columns are on the wire; every unit of a table has to agree. */
+static int
+note_wire(struct dump *d, struct dump_table *t, struct db_rows *rows)
+{
+    struct manifest_table *mt = &d->m->table[t->number];
+    const struct row_col *wire;
+    size_t n = db_rows_columns(rows, &wire);
+    bool same = n == mt->cols;
+
+    pthread_mutex_lock(&d->mutex);
+    for (size_t i = 0; same && i < n; i++) {
+        struct row_col *have = &mt->col[i].wire;
+
+        if (!t->wire_known)
+            *have = wire[i];
+        else
+            same = have->type == wire[i].type &&
+                have->is_unsigned == wire[i].is_unsigned;
+    }
+    t->wire_known = true;
+    pthread_mutex_unlock(&d->mutex);
+    return same ? 0
+                : err_set(ERR_FAILED,
+                      "its columns are not those that the "
+                      "catalogue showed");
+}
+
+static int
+copy_rows(struct worker *w, struct dump_table *t, struct db_rows *rows,
+    struct unit_sum *s)
+{
+    const uint8_t *row;
+    size_t size;
+    int rc;
+
+    while ((rc = db_rows_next(rows, &row, &size)) > 0) {
+        if (one_row(w, t->number, row, size, s) < 0)
+            return -1;
+        if (s->bytes - s->told_bytes < REPORT_BYTES)
+            continue;
+        tell(s);
+        if (dump_stopping(w->d))
+            return stop_asked() ? stop_error()
+                                : err_set(ERR_FAILED, "another worker failed");
+    }
+    tell(s);
+    return rc;
+}
+
+static int
+select_rows(struct worker *w, const struct dump_unit *u, struct dump_table *t,
+    struct unit_sum *s)
+{
+    struct buf sql = {0};
+    char *name = db_name2(t->schema, t->name);
+    struct db_rows *rows;
+    int rc = -1;
+
+    buf_fmt(&sql, "SELECT SQL_NO_CACHE %s FROM %s", t->select, name);
+    if (t->history)
+        buf_str(&sql, " FOR SYSTEM_TIME ALL");
+    if (u->where != NULL)
+        buf_fmt(&sql, " FORCE INDEX (PRIMARY) WHERE %s", u->where);
+    rows = db_rows_open(w->db, (const char *)sql.data, sql.len);
+    if (rows != NULL && note_wire(w->d, t, rows) == 0)
+        rc = copy_rows(w, t, rows, s);
+    db_rows_close(rows);
+    buf_free(&sql);
+    free(name);
+    return rc;
+}
+
+/* Sums are merged; what the end of a table or of the locked ones lets go, is
+ * let go. */
+static int
+unit_done(struct worker *w, const struct dump_unit *u, struct dump_table *t,
+    const struct unit_sum *s)
+{
+    struct dump *d = w->d;
+    struct manifest_table *mt = &d->m->table[t->number];
+    struct dump_pos now = {0};
+    int rc = 0;
+
+    pthread_mutex_lock(&d->mutex);
+    rowsum_merge(&mt->sum, &s->sum);
+    mt->bytes += s->bytes;
+    t->units_left--;
+    if (u->locked && --d->locked_left == 0)
+        dump_locked_done(d);
+    /* The reader still holds its metadata lock: DDL on the table that comes
+     * later is logged later. */
+    if (!d->guard_held && t->units_left == 0 &&
+        (rc = dump_pos_now(w->db, &now)) == 0)
+        dump_pos_set(&t->read_at, now.file, now.offset);
+    pthread_mutex_unlock(&d->mutex);
+    dump_pos_free(&now);
+    return rc;
+}
+
+static int
+read_unit(struct worker *w, const struct dump_unit *u)
+{
+    struct dump_table *t = &w->d->table[u->table];
+    struct unit_sum s = {0};
+
+    /* Going back to the savepoint gives the metadata lock back and keeps the
+     * snapshot: DDL does not have to wait for the end of the backup. */
+    if (select_rows(w, u, t, &s) < 0 || unit_done(w, u, t, &s) < 0 ||
+        db_exec(w->db, "ROLLBACK TO SAVEPOINT pitr") < 0)
+        return err_wrap("table %s.%s", t->schema, t->name);
+    return 0;
+}
+
+static const struct dump_unit *
+take_unit(struct dump *d)
+{
+    const struct dump_unit *u = NULL;
+
+    pthread_mutex_lock(&d->mutex);
+    if (d->next_unit < d->units.n)
+        u = &d->units.v[d->next_unit++];
+    pthread_mutex_unlock(&d->mutex);
+    return u;
+}
+
+static int
+worker_run(void *arg, unsigned index)
+{
+    struct dump *d = arg;
+    struct worker w = {.d = d, .db = d->conn[index]};
+    const struct dump_unit *u;
+    int rc = 0;
+
+    while (rc == 0 && !dump_stopping(d) && (u = take_unit(d)) != NULL)
+        rc = read_unit(&w, u);
+    if (rc == 0 && !dump_stopping(d))
+        rc = part_end(&w);
+    if (rc < 0)
+        dump_fail(d);
+    part_drop(&w);
+    return 0;
+}
+
+static int
+by_name(const void *a, const void *b)
+{
+    const struct manifest_part *x = a, *y = b;
+
+    return strcmp(x->name, y->name);
+}
+
+/* The first to fail is the one to be told of. */
+int
+dump_rows_run(struct dump *d)
+{
+    struct pool *p = pool_start(d->conf->jobs, worker_run, d);
+    int rc;
+
+    if (p == NULL)
+        return -1;
+    if (dump_schema_run(d) < 0)
+        dump_fail(d);
+    rc = pool_join(p);
+    if (d->first != NULL) {
+        rc = err_put(d->first);
+        d->first = NULL;
+    }
+    if (rc == 0)
+        qsort(d->m->part, d->m->parts, sizeof *d->m->part, by_name);
+    return rc;
+}
