@@ -16,6 +16,10 @@ struct load_conf {
     unsigned jobs;
     bool verify; /* read every table back and compare its checksum */
     bool force_version; /* an older target than the source */
+    bool install_plugins; /* storage engines and authentication plugins that
+                             the backup needs and the target has not loaded:
+                             for a sandbox; elsewhere refused with the
+                             statement to run */
 };
 
 struct load_report {

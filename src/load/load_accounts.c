@@ -1,0 +1,202 @@
+/*
+ * load_accounts.c -- roles, users and what they may do.
+ *
+ * The account that pitr itself is connected as stays as it is, or the restore
+ * could lock itself out; it only gets the recorded grants in addition.  The
+ * server's own account mariadb.sys stays too.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "load_priv.h"
+#include "pitr/log.h"
+#include "pitr/mem.h"
+#include "pitr/stop.h"
+
+#define NOT_LOADED 1524 /* ER_PLUGIN_IS_NOT_LOADED */
+
+char *
+load_account_plain(const char *quoted)
+{
+    struct buf b = {0};
+    const char *p = quoted;
+
+    while (*p != '\0') {
+        const char *next = ddl_step(p);
+        char q = *p;
+        if (next - p < 2) {
+            buf_u8(&b, (uint8_t)q);
+            p = next;
+            continue;
+        }
+        for (p++; p < next - 1; p++) {
+            if (*p == q || (*p == '\\' && q != '`'))
+                p++;
+            buf_u8(&b, (uint8_t)*p);
+        }
+        p = next;
+    }
+    return buf_take(&b);
+}
+
+static bool
+is_account(const struct schema_object *o)
+{
+    return o->kind == SCHEMA_USER || o->kind == SCHEMA_ROLE;
+}
+
+bool
+load_has_account(const struct load *l, const char *plain)
+{
+    for (size_t i = 0; i < l->objects; i++) {
+        char *name;
+        bool same;
+        if (!is_account(&l->object[i]))
+            continue;
+        name = load_account_plain(l->object[i].name);
+        same = strcmp(name, plain) == 0;
+        free(name);
+        if (same)
+            return true;
+    }
+    return false;
+}
+
+void
+load_drop_account(struct buf *b, const char *plain)
+{
+    const char *at = strrchr(plain, '@');
+    char *user;
+
+    if (at == NULL) {
+        buf_str(b, " DROP ROLE ");
+        db_ident(b, plain);
+    } else {
+        user = xstrndup(plain, (size_t)(at - plain));
+        buf_str(b, " DROP USER ");
+        db_ident(b, user);
+        buf_str(b, "@");
+        db_ident(b, at + 1);
+        free(user);
+    }
+    buf_str(b, ";");
+}
+
+static bool
+is_ours(const struct load *l, const char *plain)
+{
+    return strcmp(plain, l->account) == 0;
+}
+
+static bool
+is_servers(const char *plain)
+{
+    return strcmp(plain, "mariadb.sys@localhost") == 0 ||
+        strcmp(plain, "PUBLIC") == 0 || strcmp(plain, "public") == 0;
+}
+
+/* Install the plugin of an authentication method that has a library of the
+ * usual name.  Tries the CREATE again. */
+static int
+with_plugin(struct db *db, const char *sql)
+{
+    static const char *const sonames[] = {
+        "auth_ed25519", "auth_gssapi", "auth_pam", "auth_parsec"};
+
+    for (size_t i = 0; i < NELEM(sonames); i++) {
+        const char *method = strchr(sonames[i], '_') + 1;
+        if (strstr(sql, method) == NULL)
+            continue;
+        if (db_exec(db, "INSTALL SONAME '%s'", sonames[i]) < 0)
+            return -1;
+        return db_exec_bytes(db, sql, strlen(sql));
+    }
+    return -1;
+}
+
+/* A role that is created here belongs to who creates it; the recorded grants
+ * say whose it is. */
+static int
+give_up_role(struct db *db, const struct schema_object *o)
+{
+    if (o->kind != SCHEMA_ROLE)
+        return 0;
+    if (db_exec(db, "REVOKE %s FROM CURRENT_USER", o->name) < 0) {
+        log_debug("%s", err_text());
+        err_clear();
+    }
+    return 0;
+}
+
+static int
+create_account(struct db *db, struct load *l, const struct schema_object *o)
+{
+    char *plain = load_account_plain(o->name);
+    char *sql = ddl_or_replace(o->sql);
+    int rc = 0;
+
+    if (is_servers(plain))
+        goto out;
+    if (is_ours(l, plain)) {
+        log_info("account %s is the one in use here: its password and limits "
+                 "stay as they are on the target",
+            o->name);
+        goto out;
+    }
+    rc = db_exec_bytes(db, sql, strlen(sql));
+    if (rc < 0 && db_errno(db) == NOT_LOADED && l->conf->install_plugins)
+        rc = with_plugin(db, sql);
+    if (rc == 0)
+        rc = give_up_role(db, o);
+    else
+        rc = load_skip(db, o);
+
+out:
+    free(plain);
+    free(sql);
+    return rc;
+}
+
+int
+load_accounts(struct db *db, struct load *l)
+{
+    if (db_value(db, &l->account, "SELECT CURRENT_USER()") < 0)
+        return -1;
+    for (size_t i = 0; i < l->objects; i++) {
+        if (stop_asked())
+            return stop_error();
+        if (is_account(&l->object[i]) &&
+            create_account(db, l, &l->object[i]) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int
+grant(struct db *db, struct load *l, const struct schema_object *o)
+{
+    char *plain = load_account_plain(o->name);
+    char *sql = ddl_grant_strip(o->sql, is_ours(l, plain));
+    int rc = 0;
+
+    if (strcmp(plain, "mariadb.sys@localhost") != 0) {
+        rc = db_exec_bytes(db, sql, strlen(sql));
+        if (rc < 0)
+            rc = load_skip(db, o);
+    }
+    free(sql);
+    free(plain);
+    return rc;
+}
+
+int
+load_grants(struct db *db, struct load *l)
+{
+    for (size_t i = 0; i < l->objects; i++) {
+        if (stop_asked())
+            return stop_error();
+        if (l->object[i].kind == SCHEMA_GRANT &&
+            grant(db, l, &l->object[i]) < 0)
+            return -1;
+    }
+    return 0;
+}

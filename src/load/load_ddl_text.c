@@ -1,0 +1,159 @@
+/*
+ * load_ddl_text.c -- small changes to statements as the server prints them:
+ * what to leave out before comparing, CREATE OR REPLACE, grants without
+ * passwords, names in a view.
+ */
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include "load_priv.h"
+#include "pitr/mem.h"
+
+/* The end of `NAME[ ]=[ ]VALUE` where it starts at p (a space before it);
+ * NULL where it does not. */
+static const char *
+option_end(const char *p, const char *name)
+{
+    size_t n = strlen(name);
+
+    if (strncmp(p, name, n) != 0)
+        return NULL;
+    p += n;
+    while (*p == ' ')
+        p++;
+    if (*p++ != '=')
+        return NULL;
+    while (*p == ' ')
+        p++;
+    if (*p == '\'')
+        return ddl_step(p);
+    while (isdigit((unsigned char)*p))
+        p++;
+    return p;
+}
+
+bool
+ddl_has_directory(const char *sql)
+{
+    for (const char *p = sql; *p != '\0'; p = ddl_step(p)) {
+        if (option_end(p, " DATA DIRECTORY") != NULL ||
+            option_end(p, " INDEX DIRECTORY") != NULL)
+            return true;
+    }
+    return false;
+}
+
+char *
+ddl_table_comparable(const char *sql)
+{
+    static const char *const options[] = {
+        " AUTO_INCREMENT", " DATA DIRECTORY", " INDEX DIRECTORY"};
+    struct buf b = {0};
+    const char *p = sql;
+
+    while (*p != '\0') {
+        const char *next = NULL;
+        for (size_t i = 0; i < NELEM(options) && next == NULL; i++)
+            next = option_end(p, options[i]);
+        if (next == NULL) {
+            next = ddl_step(p);
+            buf_add(&b, p, (size_t)(next - p));
+        }
+        p = next;
+    }
+    return buf_take(&b);
+}
+
+char *
+ddl_or_replace(const char *sql)
+{
+    if (strncasecmp(sql, "CREATE USER ", 12) == 0 ||
+        strncasecmp(sql, "CREATE ROLE ", 12) == 0)
+        return xasprintf("CREATE OR REPLACE %s", sql + 7);
+    return xstrdup(sql);
+}
+
+/* From p to the first of these words that stands outside of quotes; to the end
+ * where none does. */
+static const char *
+until_word(const char *p, const char *const *words)
+{
+    for (; *p != '\0'; p = ddl_step(p)) {
+        for (size_t i = 0; words[i] != NULL; i++) {
+            if (strncmp(p, words[i], strlen(words[i])) == 0)
+                return p;
+        }
+    }
+    return p;
+}
+
+char *
+ddl_grant_strip(const char *sql, bool plain)
+{
+    static const char *const identified[] = {" IDENTIFIED ", NULL};
+    static const char *const after[] = {" REQUIRE ", " WITH ", NULL};
+    static const char *const limits[] = {
+        " IDENTIFIED ", " REQUIRE ", " WITH ", NULL};
+    static const char *const grant[] = {" GRANT OPTION", NULL};
+    static const char *const admin[] = {" ADMIN OPTION", NULL};
+    const char *from, *rest;
+
+    if (!plain) {
+        from = until_word(sql, identified);
+        rest = *from == '\0' ? from : until_word(from + 1, after);
+        return xasprintf("%.*s%s", (int)(from - sql), sql, rest);
+    }
+    from = until_word(sql, limits);
+    rest = "";
+    if (*until_word(from, grant) != '\0')
+        rest = " WITH GRANT OPTION";
+    else if (*until_word(from, admin) != '\0')
+        rest = " WITH ADMIN OPTION";
+    return xasprintf("%.*s%s", (int)(from - sql), sql, rest);
+}
+
+static void
+add_name(struct ddl_names *out, const char *p, const char *end)
+{
+    struct buf b = {0};
+    char *name;
+
+    for (; p < end; p++) {
+        buf_u8(&b, (uint8_t)*p);
+        if (*p == '`')
+            p++;
+    }
+    name = buf_take(&b);
+    for (size_t i = 0; i < out->n; i++) {
+        if (strcasecmp(out->v[i], name) == 0) {
+            free(name);
+            return;
+        }
+    }
+    out->v = xgrow(out->v, out->n, &out->cap, sizeof *out->v);
+    out->v[out->n++] = name;
+}
+
+void
+ddl_names(const char *sql, struct ddl_names *out)
+{
+    const char *p = sql;
+
+    *out = (struct ddl_names){0};
+    while (*p != '\0') {
+        const char *next = ddl_step(p);
+        if (*p == '`' && next - p >= 2)
+            add_name(out, p + 1, next - 1);
+        p = next;
+    }
+}
+
+void
+ddl_names_free(struct ddl_names *n)
+{
+    for (size_t i = 0; i < n->n; i++)
+        free(n->v[i]);
+    free(n->v);
+    *n = (struct ddl_names){0};
+}

@@ -1,0 +1,169 @@
+/*
+ * load_objects.c -- databases, sequences, routines, triggers and events.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "load_priv.h"
+#include "pitr/log.h"
+#include "pitr/mem.h"
+#include "pitr/progress.h"
+#include "pitr/stop.h"
+
+static const char *
+kind_text(enum schema_kind kind)
+{
+    switch (kind) {
+    case SCHEMA_DATABASE:
+        return "database";
+    case SCHEMA_ROLE:
+        return "role";
+    case SCHEMA_USER:
+        return "account";
+    case SCHEMA_SEQUENCE:
+        return "sequence";
+    case SCHEMA_TABLE:
+        return "table";
+    case SCHEMA_FUNCTION:
+        return "function";
+    case SCHEMA_PROCEDURE:
+        return "procedure";
+    case SCHEMA_PACKAGE:
+        return "package";
+    case SCHEMA_PACKAGE_BODY:
+        return "package body";
+    case SCHEMA_VIEW:
+        return "view";
+    case SCHEMA_TRIGGER:
+        return "trigger";
+    case SCHEMA_EVENT:
+        return "event";
+    case SCHEMA_GRANT:
+        return "a grant of";
+    }
+    return "object";
+}
+
+int
+load_skip(struct db *db, const struct schema_object *o)
+{
+    (void)db;
+    if (err_kind() == ERR_UNREACHABLE || stop_asked())
+        return -1;
+    log_warn("%s %s%s%s is not restored, the target refused it: %s",
+        kind_text(o->kind), o->schema, o->schema[0] == '\0' ? "" : ".", o->name,
+        err_text());
+    err_clear();
+    return 0;
+}
+
+static int
+drop_database(struct db *db, const char *name)
+{
+    struct buf b = {0};
+    int rc;
+
+    buf_str(&b, "DROP DATABASE IF EXISTS ");
+    db_ident(&b, name);
+    rc = db_exec_bytes(db, (char *)b.data, b.len);
+    buf_free(&b);
+    return rc;
+}
+
+int
+load_databases(struct db *db, struct load *l, const struct load_mark *old)
+{
+    if (old->present)
+        log_info("the target holds an unfinished restore of backup %s: its "
+                 "schemas are dropped and made again",
+            old->backup);
+    for (size_t i = 0; old->present && i < old->schemas; i++) {
+        if (drop_database(db, old->schema[i]) < 0)
+            return -1;
+    }
+    for (size_t i = 0; i < l->objects; i++) {
+        const struct schema_object *o = &l->object[i];
+        if (o->kind != SCHEMA_DATABASE)
+            continue;
+        /* Where it is there, load_check_target() has found it empty. */
+        if (drop_database(db, load_database(o)) < 0 ||
+            db_exec_bytes(db, o->sql, strlen(o->sql)) < 0)
+            return err_wrap("database %s", load_database(o));
+    }
+    return 0;
+}
+
+int
+load_sequences(struct db *db, struct load *l)
+{
+    for (size_t i = 0; i < l->objects; i++) {
+        const struct schema_object *o = &l->object[i];
+        char *value = NULL;
+        if (o->kind != SCHEMA_SEQUENCE)
+            continue;
+        if (stop_asked())
+            return stop_error();
+        if (load_use(db, o->schema) < 0 ||
+            db_exec_bytes(db, o->sql, strlen(o->sql)) < 0 ||
+            (o->extra[0] != '\0' && db_value(db, &value, "%s", o->extra) < 0))
+            return err_wrap("sequence %s.%s", o->schema, o->name);
+        free(value);
+    }
+    return 0;
+}
+
+/* The server does not create an event whose time is over and says so only by
+ * a note. */
+static int
+check_event(struct db *db, const struct schema_object *o)
+{
+    char *schema = load_quoted(o->schema), *name = load_quoted(o->name);
+    uint64_t there = 0;
+    int rc = db_value_u64(db, &there,
+        "SELECT COUNT(*) FROM information_schema.EVENTS "
+        "WHERE EVENT_SCHEMA=%s AND EVENT_NAME=%s",
+        schema, name);
+
+    if (rc >= 0 && there == 0)
+        log_warn("event %s.%s is not restored: the server says that its time "
+                 "was over at the time of the backup",
+            o->schema, o->name);
+    free(schema);
+    free(name);
+    return rc < 0 ? -1 : 0;
+}
+
+static int
+create_kind(struct db *db, struct load *l, enum schema_kind kind)
+{
+    for (size_t i = 0; i < l->objects; i++) {
+        const struct schema_object *o = &l->object[i];
+        if (o->kind != kind)
+            continue;
+        if (stop_asked())
+            return stop_error();
+        if (load_object_create(db, l, o, o->sql) < 0) {
+            if (load_skip(db, o) < 0)
+                return -1;
+        } else if (kind == SCHEMA_EVENT && check_event(db, o) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+int
+load_code(struct db *db, struct load *l)
+{
+    progress_note("routines, views, triggers, events");
+    if (create_kind(db, l, SCHEMA_FUNCTION) < 0 ||
+        create_kind(db, l, SCHEMA_PROCEDURE) < 0 ||
+        create_kind(db, l, SCHEMA_PACKAGE) < 0 ||
+        create_kind(db, l, SCHEMA_PACKAGE_BODY) < 0)
+        return -1;
+    if (load_views(db, l) < 0)
+        return -1;
+    if (create_kind(db, l, SCHEMA_TRIGGER) < 0 ||
+        create_kind(db, l, SCHEMA_EVENT) < 0)
+        return -1;
+    return 0;
+}

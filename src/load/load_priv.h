@@ -1,0 +1,146 @@
+/*
+ * load_priv.h -- what the files of src/load share.
+ *
+ * A load works on the backup's schema objects, read whole into memory, and on
+ * one struct load_table a table of the manifest.  Counters of a load_table are
+ * changed only under the lock of load_rows.c.
+ */
+#ifndef PITR_LOAD_PRIV_H
+#define PITR_LOAD_PRIV_H
+
+#include <stdbool.h>
+#include "pitr/load.h"
+#include "pitr/schema.h"
+
+/* --- load_ddl.c: pure functions on statements that the server printed --- */
+
+/* A CREATE TABLE taken apart. */
+struct ddl_table {
+    char *create;     /* without what comes later */
+    char *engine;     /* "" where the statement names none */
+    char **add_index; /* "ADD KEY ...", each fit for an ALTER TABLE */
+    bool *alone;      /* needs an ALTER TABLE of its own */
+    size_t indexes;
+    char **add_foreign; /* "ADD CONSTRAINT ... FOREIGN KEY ..." */
+    size_t foreigns;
+    bool disable_keys; /* ALTER TABLE ... DISABLE KEYS pays */
+    bool directory;    /* names a DATA or INDEX DIRECTORY */
+};
+
+/* Past the quoted string or name, or the byte, at p. */
+const char *ddl_step(const char *p);
+bool ddl_has_directory(const char *sql);
+/* What is not understood stays whole in `create`; never fails. */
+void ddl_table_split(const char *sql, struct ddl_table *out);
+void ddl_table_free(struct ddl_table *t);
+/* A CREATE TABLE without what may differ in an equal table: AUTO_INCREMENT=n,
+ * DATA DIRECTORY and INDEX DIRECTORY.  Owned. */
+char *ddl_table_comparable(const char *sql);
+/* Can it only be made after others, its members? */
+bool ddl_table_is_merge(const char *sql);
+/* CREATE USER or CREATE ROLE as CREATE OR REPLACE; else a copy.  Owned. */
+char *ddl_or_replace(const char *sql);
+/* A GRANT without its IDENTIFIED clause; with `plain` also without REQUIRE and
+ * resource limits, WITH GRANT OPTION kept.  Owned. */
+char *ddl_grant_strip(const char *sql, bool plain);
+/* All distinct back-ticked names in a statement, unquoted. */
+struct ddl_names {
+    char **v;
+    size_t n, cap;
+};
+void ddl_names(const char *sql, struct ddl_names *out);
+void ddl_names_free(struct ddl_names *n);
+
+/* --- the work --- */
+
+struct load_table {
+    const struct schema_object *object; /* NULL: none in the backup */
+    struct ddl_table ddl;
+    uint32_t parts_left;
+    uint64_t rows;     /* stored so far */
+    uint64_t warnings; /* that the server counted */
+};
+
+struct load {
+    const struct load_conf *conf;
+    struct schema_object *object;
+    size_t objects;
+    struct load_table *table; /* conf->manifest->tables of them */
+    struct load_table *bare;  /* tables that have no rows stored */
+    size_t bares;
+    char *account; /* whom the target takes us for: `user`@`host` */
+};
+
+/* load_schema.c */
+int load_read_schema(struct load *l);
+void load_free(struct load *l); /* content only */
+struct db *load_connect(const struct load_conf *conf);
+/* Make it the default schema of the session. */
+int load_use(struct db *db, const char *schema);
+/* The name of a SCHEMA_DATABASE. */
+const char *load_database(const struct schema_object *o);
+bool load_has_schema(const struct load *l, const char *schema);
+char *load_quoted(const char *s); /* 'string' for SQL; owned */
+
+/* load_mark.c: the mark of a restore that is under way, in the target */
+#define LOAD_MARK_SCHEMA "pitr_restore"
+struct load_mark {
+    bool present;
+    char *repository, *backup;
+    char **schema; /* that the restore makes */
+    size_t schemas, schema_cap;
+    char **kept_schema; /* that were there before it */
+    size_t kept_schemas, kept_schema_cap;
+    char **kept_account;
+    size_t kept_accounts, kept_account_cap;
+};
+int load_mark_read(struct db *db, struct load_mark *out);
+void load_mark_free(struct load_mark *m);
+int load_mark_write(struct db *db, const struct load *l);
+int load_mark_remove(struct db *db);
+int load_mark_schema_drop(struct db *db); /* if nothing is in it */
+/* All accounts and roles, as load_account_plain() gives them. */
+#define LOAD_ACCOUNTS_SQL                                                      \
+    "SELECT IF(is_role='Y', User, CONCAT(User, '@', Host)) FROM mysql.user"
+bool load_name_in(char *const *v, size_t n, const char *name);
+
+/* load_check.c */
+int load_check_target(struct db *db, const struct load *l);
+
+/* load_objects.c */
+/* An object that the server refused is warned of and left out: 0.  -1 where
+ * the failure is not about the object. */
+int load_skip(struct db *db, const struct schema_object *o);
+int load_databases(struct db *db, struct load *l, const struct load_mark *old);
+int load_sequences(struct db *db, struct load *l);
+int load_code(struct db *db, struct load *l); /* routines ... events */
+
+/* load_session.c: an object in the session it was created in */
+int load_object_create(struct db *db, const struct load *l,
+    const struct schema_object *o, const char *sql);
+
+/* load_views.c */
+int load_views(struct db *db, struct load *l);
+
+/* load_accounts.c */
+/* 'user'@'host' in any kind of quotes as user@host, a role as its name.
+ * Owned. */
+char *load_account_plain(const char *quoted);
+bool load_has_account(const struct load *l, const char *plain);
+void load_drop_account(struct buf *b, const char *plain); /* " DROP ...;" */
+int load_accounts(struct db *db, struct load *l);
+int load_grants(struct db *db, struct load *l);
+
+/* load_rows.c: tables, rows, indexes, foreign keys */
+int load_tables(struct load *l);
+int load_rows(struct load *l, struct load_report *out);
+
+/* load_index.c */
+int load_index(struct db *db, const struct load_table *t);
+int load_foreign_keys(struct db *db, struct load *l);
+
+/* load_verify.c */
+int load_verify(struct load *l, struct load_report *out);
+int load_compare_definitions(struct db *db, struct load *l);
+
+#endif

@@ -1,0 +1,372 @@
+/*
+ * load_rows.c -- the workers that fill the tables: the parts of the backup are
+ * handed out, largest first; when the last part of a table is in, its indexes
+ * are work for whoever is free next.
+ */
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include "load_priv.h"
+#include "pitr/log.h"
+#include "pitr/mem.h"
+#include "pitr/part.h"
+#include "pitr/pool.h"
+#include "pitr/progress.h"
+#include "pitr/stop.h"
+#include "pitr/times.h"
+
+struct part_size {
+    size_t index;
+    uint64_t size;
+};
+
+struct work {
+    struct load *l;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    struct part_size *order;
+    size_t next_part, parts_under_way;
+    size_t *ready; /* tables whose rows are in, their indexes to be made */
+    size_t ready_n, ready_taken;
+    uint64_t rows, bytes, index_us;
+    bool failed;
+};
+
+/* One worker's connection and the table it is filling. */
+struct filler {
+    struct work *w;
+    struct db *db;
+    struct db_bulk *bulk;
+    uint32_t table;
+    uint64_t *rows; /* of each table of the part */
+};
+
+/* --- filling --- */
+
+static void
+insert_text(const struct manifest_table *t, struct buf *b)
+{
+    buf_str(b, "INSERT INTO ");
+    db_ident(b, t->schema);
+    buf_str(b, ".");
+    db_ident(b, t->name);
+    buf_str(b, " (");
+    for (size_t i = 0; i < t->cols; i++) {
+        buf_str(b, i == 0 ? "" : ", ");
+        db_ident(b, t->col[i].name);
+    }
+    buf_str(b, ") VALUES (");
+    for (size_t i = 0; i < t->cols; i++)
+        buf_str(b, i == 0 ? "?" : ",?");
+    buf_str(b, ")");
+}
+
+static int
+bulk_close(struct filler *f)
+{
+    struct work *w = f->w;
+    int rc;
+
+    if (f->bulk == NULL)
+        return 0;
+    rc = db_bulk_flush(f->bulk);
+    if (rc == 0) {
+        pthread_mutex_lock(&w->lock);
+        w->l->table[f->table].warnings += db_bulk_warnings(f->bulk);
+        pthread_mutex_unlock(&w->lock);
+    } else {
+        const struct manifest_table *t = &w->l->conf->manifest->table[f->table];
+        err_wrap("table %s.%s", t->schema, t->name);
+    }
+    db_bulk_close(f->bulk);
+    f->bulk = NULL;
+    return rc;
+}
+
+static int
+bulk_open(struct filler *f, uint32_t table)
+{
+    const struct manifest *m = f->w->l->conf->manifest;
+    const struct manifest_table *t;
+    struct row_col *cols;
+    struct buf sql = {0};
+
+    if (bulk_close(f) < 0)
+        return -1;
+    if (table >= m->tables)
+        return err_set(ERR_VERIFY,
+            "rows of table number %" PRIu32
+            ", which the manifest does not have",
+            table);
+    t = &m->table[table];
+    cols = xcalloc(t->cols + 1, sizeof *cols);
+    for (size_t i = 0; i < t->cols; i++)
+        cols[i] = t->col[i].wire;
+    insert_text(t, &sql);
+    f->bulk = db_bulk_open(f->db, (char *)sql.data, sql.len, cols, t->cols);
+    f->table = table;
+    buf_free(&sql);
+    free(cols);
+    if (f->bulk == NULL)
+        return err_wrap("table %s.%s", t->schema, t->name);
+    return 0;
+}
+
+static int
+add_row(struct filler *f, uint32_t table, const void *row, size_t size)
+{
+    const struct manifest_table *t;
+
+    if ((f->bulk == NULL || f->table != table) && bulk_open(f, table) < 0)
+        return -1;
+    f->rows[table]++;
+    if (db_bulk_row(f->bulk, row, size) == 0)
+        return 0;
+    t = &f->w->l->conf->manifest->table[table];
+    return err_wrap("table %s.%s", t->schema, t->name);
+}
+
+#define TELL_ROWS 4096 /* between looks at stop and progress */
+#define TELL_BYTES (4u << 20)
+
+/* Count rows that are on their way.  True if the work is to be broken off. */
+static bool
+tell(struct work *w, uint64_t *rows, uint64_t *bytes)
+{
+    bool stop;
+
+    progress_add(*rows, *bytes);
+    pthread_mutex_lock(&w->lock);
+    w->rows += *rows;
+    w->bytes += *bytes;
+    stop = w->failed || stop_asked();
+    pthread_mutex_unlock(&w->lock);
+    *rows = *bytes = 0;
+    return stop;
+}
+
+static int
+read_rows(struct filler *f, struct part_reader *r)
+{
+    uint64_t rows = 0, bytes = 0;
+    const uint8_t *row;
+    uint32_t table;
+    size_t size;
+    int rc;
+
+    while ((rc = part_read_row(r, &table, &row, &size)) > 0) {
+        if (add_row(f, table, row, size) < 0)
+            return -1;
+        rows++;
+        bytes += size;
+        if ((rows >= TELL_ROWS || bytes >= TELL_BYTES) &&
+            tell(f->w, &rows, &bytes))
+            return 1;
+    }
+    tell(f->w, &rows, &bytes);
+    return rc;
+}
+
+/* What came has to be what the manifest says of this part. */
+static int
+check_counts(struct filler *f, const struct manifest_part *p)
+{
+    const struct manifest *m = f->w->l->conf->manifest;
+
+    for (size_t i = 0; i < p->tables; i++) {
+        const struct manifest_table *t = &m->table[p->table[i]];
+        if (f->rows[p->table[i]] != p->rows[i])
+            return err_set(ERR_VERIFY,
+                "%s has %" PRIu64 " rows of %s.%s, the manifest says %" PRIu64,
+                p->name, f->rows[p->table[i]], t->schema, t->name, p->rows[i]);
+        f->rows[p->table[i]] = 0;
+    }
+    for (size_t i = 0; i < m->tables; i++) {
+        if (f->rows[i] != 0)
+            return err_set(ERR_VERIFY,
+                "%s has rows of %s.%s, the manifest says none", p->name,
+                m->table[i].schema, m->table[i].name);
+    }
+    return 0;
+}
+
+/* 0, 1 if it was broken off because another worker failed, -1. */
+static int
+load_part(struct filler *f, const struct manifest_part *p)
+{
+    const struct load_conf *c = f->w->l->conf;
+    struct part_reader *r = part_reader_new(
+        repo_get(c->repo, SEAL_ROWS, p->name, c->key, p->digest));
+    int rc = -1;
+
+    if (r != NULL)
+        rc = read_rows(f, r);
+    if (rc == 0)
+        rc = bulk_close(f);
+    if (rc == 0)
+        rc = check_counts(f, p);
+    part_reader_free(r);
+    return rc < 0 ? err_wrap("%s", p->name) : rc;
+}
+
+/* --- handing out --- */
+
+enum job { JOB_NONE, JOB_PART, JOB_INDEX };
+
+/* The next piece of work; waits while others may still make some. */
+static enum job
+take_job(struct work *w, size_t *which)
+{
+    const struct manifest *m = w->l->conf->manifest;
+    enum job job = JOB_NONE;
+
+    pthread_mutex_lock(&w->lock);
+    for (;;) {
+        if (w->failed || stop_asked())
+            break;
+        if (w->ready_taken < w->ready_n) {
+            *which = w->ready[w->ready_taken++];
+            job = JOB_INDEX;
+            break;
+        }
+        if (w->next_part < m->parts) {
+            *which = w->order[w->next_part++].index;
+            w->parts_under_way++;
+            job = JOB_PART;
+            break;
+        }
+        if (w->parts_under_way == 0)
+            break;
+        pthread_cond_wait(&w->wake, &w->lock);
+    }
+    pthread_mutex_unlock(&w->lock);
+    return job;
+}
+
+/* Has this part's end made tables complete? */
+static void
+part_done(struct work *w, const struct manifest_part *p, bool ok)
+{
+    pthread_mutex_lock(&w->lock);
+    w->parts_under_way--;
+    for (size_t i = 0; ok && i < p->tables; i++) {
+        struct load_table *t = &w->l->table[p->table[i]];
+        t->rows += p->rows[i];
+        if (--t->parts_left == 0 && (t->ddl.indexes > 0 || t->ddl.disable_keys))
+            w->ready[w->ready_n++] = p->table[i];
+    }
+    pthread_cond_broadcast(&w->wake);
+    pthread_mutex_unlock(&w->lock);
+}
+
+static int
+do_index(struct filler *f, size_t table)
+{
+    uint64_t from = time_mono_us();
+    int rc = load_index(f->db, &f->w->l->table[table]);
+
+    pthread_mutex_lock(&f->w->lock);
+    f->w->index_us += time_mono_us() - from;
+    pthread_mutex_unlock(&f->w->lock);
+    return rc;
+}
+
+static int
+work_on(struct filler *f)
+{
+    const struct manifest *m = f->w->l->conf->manifest;
+    enum job job;
+    size_t which;
+    int rc = 0;
+
+    while (rc == 0 && (job = take_job(f->w, &which)) != JOB_NONE) {
+        if (job == JOB_INDEX) {
+            rc = do_index(f, which);
+            continue;
+        }
+        rc = load_part(f, &m->part[which]);
+        part_done(f->w, &m->part[which], rc == 0);
+    }
+    return rc < 0 ? -1 : 0;
+}
+
+static int
+fill_some(void *arg, unsigned index)
+{
+    struct work *w = arg;
+    struct filler f = {.w = w, .db = load_connect(w->l->conf)};
+    int rc = -1;
+
+    (void)index;
+    f.rows = xcalloc(w->l->conf->manifest->tables + 1, sizeof *f.rows);
+    if (f.db != NULL && db_bulk_setup(f.db) == 0)
+        rc = work_on(&f);
+    if (rc < 0) {
+        pthread_mutex_lock(&w->lock);
+        w->failed = true;
+        pthread_cond_broadcast(&w->wake);
+        pthread_mutex_unlock(&w->lock);
+    }
+    db_bulk_close(f.bulk);
+    db_close(f.db);
+    free(f.rows);
+    return rc;
+}
+
+static int
+larger_first(const void *a, const void *b)
+{
+    const struct part_size *x = a, *y = b;
+
+    if (x->size != y->size)
+        return x->size > y->size ? -1 : 1;
+    return x->index < y->index ? -1 : 1;
+}
+
+static int
+prepare(struct work *w)
+{
+    const struct manifest *m = w->l->conf->manifest;
+
+    w->order = xcalloc(m->parts + 1, sizeof *w->order);
+    w->ready = xcalloc(m->tables + 1, sizeof *w->ready);
+    for (size_t i = 0; i < m->parts; i++) {
+        w->order[i] = (struct part_size){i, m->part[i].size};
+        for (size_t k = 0; k < m->part[i].tables; k++) {
+            if (m->part[i].table[k] >= m->tables)
+                return err_set(ERR_VERIFY, "%s: no such table in the manifest",
+                    m->part[i].name);
+            w->l->table[m->part[i].table[k]].parts_left++;
+        }
+    }
+    for (size_t i = 0; i < m->tables; i++) {
+        const struct load_table *t = &w->l->table[i];
+        if (t->parts_left == 0 && (t->ddl.indexes > 0 || t->ddl.disable_keys))
+            w->ready[w->ready_n++] = i;
+    }
+    qsort(w->order, m->parts, sizeof *w->order, larger_first);
+    return 0;
+}
+
+int
+load_rows(struct load *l, struct load_report *out)
+{
+    struct work w = {.l = l};
+    int rc = prepare(&w);
+
+    if (rc == 0) {
+        progress_note("rows and indexes");
+        pthread_mutex_init(&w.lock, NULL);
+        pthread_cond_init(&w.wake, NULL);
+        rc = pool_join(pool_start(MAX(l->conf->jobs, 1u), fill_some, &w));
+        pthread_cond_destroy(&w.wake);
+        pthread_mutex_destroy(&w.lock);
+    }
+    out->rows = w.rows;
+    out->bytes = w.bytes;
+    out->index_us += w.index_us;
+    free(w.order);
+    free(w.ready);
+    return rc;
+}

@@ -1,0 +1,224 @@
+/*
+ * load_verify.c -- every table is read back and its checksum compared with the
+ * one taken at the source; definitions are compared as the server prints them.
+ */
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include "load_priv.h"
+#include "pitr/log.h"
+#include "pitr/mem.h"
+#include "pitr/pool.h"
+#include "pitr/progress.h"
+#include "pitr/rows.h"
+#include "pitr/stop.h"
+
+struct table_size {
+    size_t index;
+    uint64_t size;
+};
+
+struct checking {
+    struct load *l;
+    struct table_size *order;
+    pthread_mutex_t lock;
+    size_t next;
+    uint64_t tables;
+    bool failed;
+};
+
+static void
+select_text(const struct manifest_table *t, struct buf *b)
+{
+    buf_str(b, "SELECT ");
+    for (size_t i = 0; i < t->cols; i++) {
+        buf_str(b, i == 0 ? "" : ", ");
+        row_select_expr(b, t->col[i].name, t->col[i].data_type);
+    }
+    buf_str(b, " FROM ");
+    db_ident(b, t->schema);
+    buf_str(b, ".");
+    db_ident(b, t->name);
+    if (t->history)
+        buf_str(b, " FOR SYSTEM_TIME ALL");
+}
+
+#define TELL_ROWS 16384
+
+static int
+sum_rows(struct checking *c, struct db_rows *r, struct rowsum *sum)
+{
+    uint64_t rows = 0, bytes = 0;
+    const uint8_t *row;
+    size_t size;
+    int rc;
+
+    while ((rc = db_rows_next(r, &row, &size)) > 0) {
+        rowsum_add(sum, row, size);
+        bytes += size;
+        if (++rows < TELL_ROWS)
+            continue;
+        progress_add(rows, bytes);
+        rows = bytes = 0;
+        if (stop_asked())
+            return stop_error();
+        pthread_mutex_lock(&c->lock);
+        rc = c->failed ? 1 : 0;
+        pthread_mutex_unlock(&c->lock);
+        if (rc > 0)
+            return 1;
+    }
+    progress_add(rows, bytes);
+    return rc;
+}
+
+/* 0, 1 if broken off, -1. */
+static int
+verify_table(struct checking *c, struct db *db, const struct manifest_table *t)
+{
+    struct rowsum sum = {0};
+    struct db_rows *r;
+    struct buf sql = {0};
+    int rc = -1;
+
+    if (t->cols == 0)
+        return 0;
+    select_text(t, &sql);
+    r = db_rows_open(db, (char *)sql.data, sql.len);
+    if (r != NULL)
+        rc = sum_rows(c, r, &sum);
+    db_rows_close(r);
+    buf_free(&sql);
+    if (rc != 0)
+        return rc < 0 ? err_wrap("reading back %s.%s", t->schema, t->name) : rc;
+    if (sum.rows != t->sum.rows)
+        rc = err_set(ERR_VERIFY,
+            "table %s.%s has %" PRIu64 " rows, the backup has %" PRIu64,
+            t->schema, t->name, sum.rows, t->sum.rows);
+    else if (sum.a != t->sum.a || sum.b != t->sum.b)
+        rc = err_set(ERR_VERIFY,
+            "table %s.%s has %" PRIu64 " rows like the backup, but with other "
+            "content",
+            t->schema, t->name, sum.rows);
+    if (rc < 0)
+        err_hint("the target does not hold what was backed up: do not use it; "
+                 "restore into another server, and report this");
+    return rc;
+}
+
+static int
+verify_some(void *arg, unsigned index)
+{
+    struct checking *c = arg;
+    const struct manifest *m = c->l->conf->manifest;
+    struct db *db = load_connect(c->l->conf);
+    int rc = db == NULL ? -1 : 0;
+
+    (void)index;
+    while (rc == 0) {
+        size_t i = m->tables;
+        pthread_mutex_lock(&c->lock);
+        if (!c->failed && !stop_asked() && c->next < m->tables)
+            i = c->order[c->next++].index;
+        pthread_mutex_unlock(&c->lock);
+        if (i == m->tables)
+            break;
+        rc = verify_table(c, db, &m->table[i]);
+        pthread_mutex_lock(&c->lock);
+        if (rc == 0)
+            c->tables++;
+        if (rc < 0)
+            c->failed = true;
+        pthread_mutex_unlock(&c->lock);
+    }
+    db_close(db);
+    return rc < 0 ? -1 : 0;
+}
+
+static int
+larger_first(const void *a, const void *b)
+{
+    const struct table_size *x = a, *y = b;
+
+    if (x->size != y->size)
+        return x->size > y->size ? -1 : 1;
+    return x->index < y->index ? -1 : 1;
+}
+
+int
+load_verify(struct load *l, struct load_report *out)
+{
+    const struct manifest *m = l->conf->manifest;
+    struct checking c = {.l = l};
+    int rc;
+
+    c.order = xcalloc(m->tables + 1, sizeof *c.order);
+    for (size_t i = 0; i < m->tables; i++)
+        c.order[i] = (struct table_size){i, m->table[i].bytes};
+    qsort(c.order, m->tables, sizeof *c.order, larger_first);
+    pthread_mutex_init(&c.lock, NULL);
+    rc = pool_join(pool_start(MAX(l->conf->jobs, 1u), verify_some, &c));
+    pthread_mutex_destroy(&c.lock);
+    out->verified_tables = c.tables;
+    free(c.order);
+    return rc;
+}
+
+/* --- definitions --- */
+
+static int
+compare_one(struct db *db, const struct load_table *t, uint64_t *differ)
+{
+    const struct schema_object *o = t->object;
+    char *name = db_name2(o->schema, o->name), *here, *there;
+    struct db_result r = {0};
+    int rc = db_query(db, &r, "SHOW CREATE TABLE %s", name);
+
+    free(name);
+    if (rc < 0)
+        return err_wrap("definition of %s.%s", o->schema, o->name);
+    here = ddl_table_comparable(db_cell(&r, 0, 1));
+    there = ddl_table_comparable(o->sql);
+    if (strcmp(here, there) != 0) {
+        if (++*differ <= 20)
+            log_warn("the definition of table %s.%s is not quite the recorded "
+                     "one",
+                o->schema, o->name);
+        log_debug("recorded: %s", there);
+        log_debug("restored: %s", here);
+    }
+    free(here);
+    free(there);
+    db_result_free(&r);
+    return 0;
+}
+
+static bool
+same_version(struct db *db, const struct manifest *m)
+{
+    char *prefix =
+        xasprintf("%u.%u.", db_version(db) / 10000, db_version(db) / 100 % 100);
+    bool same = strncmp(m->info.server_version, prefix, strlen(prefix)) == 0;
+
+    free(prefix);
+    return same;
+}
+
+int
+load_compare_definitions(struct db *db, struct load *l)
+{
+    uint64_t differ = 0;
+
+    if (!same_version(db, l->conf->manifest))
+        return 0; /* servers of other versions print other things */
+    for (size_t i = 0; i < l->conf->manifest->tables; i++) {
+        if (stop_asked())
+            return stop_error();
+        if (compare_one(db, &l->table[i], &differ) < 0)
+            return -1;
+    }
+    if (differ > 20)
+        log_warn("%" PRIu64 " definitions of tables differ in all", differ);
+    return 0;
+}
