@@ -8,7 +8,7 @@
 # The client with nothing of the user's configuration.
 mysql_client()
 {
-    mariadb --no-defaults --user=root "$@"
+    mariadb --no-defaults --user=root --default-character-set=utf8mb4 "$@"
 }
 
 # sql SOCKET STATEMENT...: rows without headings, fields separated by tabs.
