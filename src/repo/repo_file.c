@@ -111,7 +111,7 @@ static int
 parse_lines(struct repo_file *f, const char *p, const char *end, uint8_t *sig,
     const char **signed_end)
 {
-    char *key, *value;
+    char *key = NULL, *value = NULL;
     int rc;
 
     for (;;) {
