@@ -13,9 +13,8 @@
 #define FLAGS_OFFSET 17
 
 /* Post-header of a Format event: version u16, server's version 50 bytes,
- * created u32, header size u8, one byte a type; then, from a server that
- * knows checksums, the algorithm u8 and a checksum even if it is not used. */
-#define FORMAT_FIXED (2 + 50 + 4 + 1)
+ * created u32, header size u8, one byte a type; then (from MariaDB 5.3 on) the
+ * algorithm u8 and room for a checksum, even if none is used. */
 
 enum checksum_alg { ALG_OFF = 0, ALG_CRC32 = 1 };
 
@@ -107,18 +106,6 @@ crc_fits(const struct event *e)
     return crc == cur_u32(&tail);
 }
 
-/* Does a server of this version write checksums?  MariaDB does from 5.3 on,
- * MySQL from 5.6.1 on. */
-static bool
-version_has_checksum(const char *version)
-{
-    unsigned major = 0, minor = 0;
-
-    if (sscanf(version, "%u.%u", &major, &minor) != 2)
-        return false;
-    return major > 5 || (major == 5 && minor >= 3);
-}
-
 /* Sets body_size too: what of the end is checksum depends on the event. */
 static int
 parse_format(struct event_format *fmt, struct event *e)
@@ -126,7 +113,8 @@ parse_format(struct event_format *fmt, struct event *e)
     struct cur c = cur_of(e->body, e->size - EVENT_HEADER_SIZE);
     uint16_t version = cur_u16(&c);
     const uint8_t *name = cur_bytes(&c, 50);
-    uint8_t header_size;
+    uint8_t header_size, alg;
+    size_t left;
     struct event_format f = {.known = true};
 
     cur_u32(&c); /* created */
@@ -134,18 +122,14 @@ parse_format(struct event_format *fmt, struct event *e)
     if (c.bad || version != 4 || header_size != EVENT_HEADER_SIZE)
         return bad_event(e, "not a format that this program knows");
     memcpy(f.server_version, name, 50);
-    if (version_has_checksum(f.server_version)) {
-        size_t left = cur_left(&c);
-        uint8_t alg;
-        if (left < 1 + CHECKSUM_SIZE)
-            return bad_event(e, "too short");
-        alg = c.p[left - CHECKSUM_SIZE - 1];
-        if (alg != ALG_OFF && alg != ALG_CRC32)
-            return bad_event(e, "unknown checksum algorithm");
-        f.checksum = alg == ALG_CRC32;
-        e->body_size = e->size - EVENT_HEADER_SIZE - CHECKSUM_SIZE;
-    } else
-        e->body_size = e->size - EVENT_HEADER_SIZE;
+    left = cur_left(&c);
+    if (left < 1 + CHECKSUM_SIZE)
+        return bad_event(e, "too short");
+    alg = c.p[left - CHECKSUM_SIZE - 1];
+    if (alg != ALG_OFF && alg != ALG_CRC32)
+        return bad_event(e, "unknown checksum algorithm");
+    f.checksum = alg == ALG_CRC32;
+    e->body_size = e->size - EVENT_HEADER_SIZE - CHECKSUM_SIZE;
     if (f.checksum && !crc_fits(e))
         return bad_event(e, "CRC does not fit");
     *fmt = f;

@@ -1,6 +1,9 @@
 /*
  * testserver.c -- see testserver.h.
  */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* nftw */
+#endif
 #include <fcntl.h>
 #include <ftw.h>
 #include <signal.h>
