@@ -210,15 +210,18 @@ static int
 preflight(struct dump *d)
 {
     struct backup_info *i = &d->m->info;
-    uint64_t id = 0;
+    uint64_t id = 0, lower_case = 0;
 
     if (require_log(d) < 0 || require_grants(d) < 0 ||
         require_log_unfiltered(d) < 0)
         return -1;
     if (db_value(d->main, &i->server_version, "SELECT VERSION()") < 0 ||
-        db_value_u64(d->main, &id, "SELECT @@global.server_id") < 0)
+        db_value_u64(d->main, &id, "SELECT @@global.server_id") < 0 ||
+        db_value_u64(d->main, &lower_case,
+            "SELECT @@global.lower_case_table_names") < 0)
         return -1;
     i->server_id = (uint32_t)id;
+    i->lower_case_table_names = (int)lower_case;
     return 0;
 }
 
@@ -345,6 +348,8 @@ dump_run(const struct dump_conf *conf, struct manifest **out)
         dump_units_make(&d) < 0 || capture(&d) < 0)
         goto undo;
     sum_up(&d);
+    d.m->info.source_file = xstrdup(d.snapshot.file);
+    d.m->info.source_pos = d.snapshot.offset;
     if (manifest_store(conf->repo, d.m) < 0)
         goto undo;
     *out = d.m;
