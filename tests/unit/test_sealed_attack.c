@@ -15,7 +15,7 @@
 #include "pitr/mem.h"
 #include "sealed_util.h"
 
-#define PLAIN_SIZE 400
+#define PLAIN_SIZE 160
 #define PIECES 4 /* marks */
 
 struct scene {
@@ -116,6 +116,10 @@ test_flip(void **state)
 
             s->object.data[at] ^= (uint8_t)(1u << bit);
             refused(s, s->object.data, s->object.len);
+            if (bit != at % 8) { /* one of them is enough for the scans */
+                s->object.data[at] ^= (uint8_t)(1u << bit);
+                continue;
+            }
             assert_int_equal(
                 scan(s, s->object.data, s->object.len, true, &m), -1);
             /* Lenient: what it calls good is what was written. */
@@ -146,6 +150,36 @@ test_flip(void **state)
     }
 }
 
+/* The mark found from the end of an object is checked as well. */
+static void
+test_flip_tail(void **state)
+{
+    struct scene *s = *state;
+    size_t start = s->rec[s->records - 1].at;
+    struct source *src = source_of_memory(s->object.data, s->object.len);
+    struct seal_header h;
+    struct seal_mark m;
+
+    assert_int_equal(seal_read_header(src, &s->want, &h), 0);
+    for (size_t at = start; at < s->object.len; at++) {
+        int rc;
+
+        s->object.data[at] ^= 1;
+        rc = seal_tail_mark(s->object.data + start, s->object.len - start,
+            s->object.len, &h, &m);
+        assert_int_not_equal(rc, 1);
+        if (rc < 0)
+            assert_int_equal(err_kind(), ERR_VERIFY);
+        s->object.data[at] ^= 1;
+    }
+    /* Another object's mark. */
+    assert_int_equal(seal_tail_mark(s->other.data + start, s->other.len - start,
+                         s->object.len, &h, &m),
+        -1);
+    seal_header_free(&h);
+    source_free(src);
+}
+
 static void
 test_cut(void **state)
 {
@@ -166,6 +200,26 @@ test_cut(void **state)
             seal_mark_free(&m);
         }
     }
+}
+
+/* A closed object, of which the length was recorded elsewhere. */
+static void
+test_length(void **state)
+{
+    struct scene *s = *state;
+    struct buf back = {0};
+
+    assert_int_equal(object_open(s->object.data, s->object.len, &s->want,
+                         s->w.key, s->object.len, &back),
+        0);
+    assert_int_equal(back.len, PLAIN_SIZE);
+    for (int off = -1; off <= 1; off += 2) {
+        assert_int_equal(object_open(s->object.data, s->object.len, &s->want,
+                             s->w.key, s->object.len + (uint64_t)off, &back),
+            -1);
+        assert_int_equal(err_kind(), ERR_VERIFY);
+    }
+    buf_free(&back);
 }
 
 static void
@@ -353,6 +407,77 @@ test_faulty_writer(void **state)
     buf_free(&growing);
 }
 
+/* Frames that only the holder of a file key could write: each a length of
+ * plaintext, 0 to PLAIN_SIZE, and a tag. */
+struct faulty_frame {
+    size_t n;
+    uint8_t tag;
+};
+
+static void
+faulty_object(const struct scene *s, const struct faulty_frame *f, size_t n,
+    struct buf *out)
+{
+    crypto_secretstream_xchacha20poly1305_state st;
+    uint8_t key[crypto_secretstream_xchacha20poly1305_KEYBYTES];
+    const struct public_key *pub = secret_key_public(s->w.key);
+    struct seal_slots slots = {.n = 1};
+    struct seal_header h = {
+        .kind = SEAL_SEGMENT, .server = "db1", .name = "seg/1"};
+    struct seal_mark m = {.frames = n, .final = true};
+    size_t at = 0;
+
+    memcpy(h.repo_id, s->w.repo, REPO_ID_SIZE);
+    random_bytes(key, sizeof(key));
+    public_key_id(pub, slots.v[0].id);
+    crypto_box_seal(slots.v[0].key, key, sizeof(key), pub->box);
+    crypto_secretstream_xchacha20poly1305_init_push(&st, slots.stream, key);
+    buf_reset(out);
+    assert_int_equal(seal_header_encode(&h, &slots, s->w.signer, out), 0);
+    for (size_t i = 0; i < n; i++) {
+        uint8_t ad[SEAL_FRAME_AD], c[PLAIN_SIZE + SEAL_ABYTES];
+
+        seal_frame_ad(h.digest, i, ad);
+        crypto_secretstream_xchacha20poly1305_push(
+            &st, c, NULL, s->plain + at, f[i].n, ad, sizeof(ad), f[i].tag);
+        at += f[i].n;
+        buf_u8(out, SEAL_REC_FRAME);
+        buf_u32(out, (uint32_t)(f[i].n + SEAL_ABYTES));
+        buf_add(out, c, f[i].n + SEAL_ABYTES);
+    }
+    m.offset = out->len;
+    digest_of(out->data, out->len, m.digest);
+    seal_mark_encode(&m, h.digest, s->w.signer, out);
+}
+
+static void
+test_faulty_frames(void **state)
+{
+    enum { MESSAGE = 0, PUSH = 1, REKEY = 2, FINAL = 3 };
+    static const struct faulty_frame good[] = {{9, MESSAGE}, {7, FINAL}},
+                                     after[] = {{9, FINAL}, {7, FINAL}},
+                                     after2[] = {{9, FINAL}, {7, MESSAGE}},
+                                     none[] = {{9, MESSAGE}, {7, MESSAGE}},
+                                     push[] = {{9, PUSH}, {7, FINAL}},
+                                     rekey[] = {{9, REKEY}, {7, FINAL}},
+                                     empty[] = {{0, MESSAGE}, {7, FINAL}};
+    static const struct faulty_frame *const bad[] = {
+        after, after2, none, push, rekey, empty};
+    struct scene *s = *state;
+    struct buf b = {0}, back = {0};
+
+    faulty_object(s, good, 2, &b); /* so that the others fail for their fault */
+    assert_int_equal(
+        object_open(b.data, b.len, &s->want, s->w.key, 0, &back), 0);
+    assert_int_equal(back.len, 16);
+    for (size_t i = 0; i < NELEM(bad); i++) {
+        faulty_object(s, bad[i], 2, &b);
+        refused(s, b.data, b.len);
+    }
+    buf_free(&b);
+    buf_free(&back);
+}
+
 /* After a crash the tail may be anything: the last good mark is found. */
 static void
 test_torn(void **state)
@@ -389,11 +514,14 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_flip),
+        cmocka_unit_test(test_flip_tail),
         cmocka_unit_test(test_cut),
         cmocka_unit_test(test_added),
+        cmocka_unit_test(test_length),
         cmocka_unit_test(test_records_moved),
         cmocka_unit_test(test_identity),
         cmocka_unit_test(test_faulty_writer),
+        cmocka_unit_test(test_faulty_frames),
         cmocka_unit_test(test_torn),
     };
 
