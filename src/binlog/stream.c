@@ -18,6 +18,15 @@
 
 #define LASTED_US 30000000 /* a connection that was of use */
 
+/*
+ * A connection that is silent for some heartbeats and a minute is given up
+ * (repl.h).  But a server that looks for our position in a very large file is
+ * silent, too: where nothing else was gained, wait longer the next time.
+ */
+#define HEARTBEAT_US 10000000
+#define HEARTBEAT_MAX_US 300000000
+#define STALL_US 10000000
+
 /* Attempts to hold a connection. */
 struct tries {
     uint64_t pause_us;
@@ -41,6 +50,7 @@ stream_is_back(struct stream *s)
 {
     char span[TIME_TEXT];
 
+    s->streamed = true;
     if (s->lost_us == 0)
         return;
     log_info("the stream is back after %s",
@@ -74,8 +84,9 @@ source_failed(struct stream *s, struct tries *t, bool moved)
         s->server_id = 0;
         return 0;
     }
-    /* Bytes that were damaged on their way come right the next time. */
-    if (err_kind() == ERR_VERIFY && may_retry) {
+    /* Bytes that were damaged on their way come right the next time; and so
+     * may what was refused now, but was not before. */
+    if ((err_kind() == ERR_VERIFY || s->streamed) && may_retry) {
         outage_begins(s);
         return 0;
     }
@@ -89,17 +100,29 @@ pause_between(struct stream *s, struct tries *t)
     t->pause_us = MIN(t->pause_us * 2, MAX(s->conf->retry_us, PAUSE_US));
 }
 
+static void
+patience_reset(struct stream *s)
+{
+    s->heartbeat_us = HEARTBEAT_US;
+    s->stall_us = STALL_US;
+}
+
 static int
 attempts(struct stream *s)
 {
     struct tries t = {.pause_us = PAUSE_US};
 
+    patience_reset(s);
     while (!stop_asked()) {
         uint64_t began = time_mono_us();
         enum outcome what = session_run(s);
         bool moved =
             s->report->groups != t.groups || time_mono_us() - began > LASTED_US;
 
+        if (s->report->groups != t.groups)
+            patience_reset(s);
+        else if (moved)
+            s->heartbeat_us = MIN(2 * s->heartbeat_us, HEARTBEAT_MAX_US);
         t.groups = s->report->groups;
         if (moved) {
             t.pause_us = PAUSE_US;

@@ -10,7 +10,6 @@
 #include "pitr/mem.h"
 #include "stream_impl.h"
 
-#define HEARTBEAT_US 2000000
 #define ID_FIRST 0x70000000u /* where nobody numbers servers by hand */
 #define ID_COUNT 0x0fffffffu
 #define WHY_MAX 1000 /* characters of the reason of a gap */
@@ -182,7 +181,7 @@ repl_start(struct stream *s)
 {
     struct repl_conf conf = {.server_id = s->server_id,
         .start = s->from.gtid, /* lent */
-        .heartbeat_us = HEARTBEAT_US,
+        .heartbeat_us = s->heartbeat_us,
         .until_end = s->conf->once};
     struct db *db = db_open(&s->source, "source");
     char *text;

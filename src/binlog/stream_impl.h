@@ -42,6 +42,9 @@ struct stream {
     struct stream_report *report;
     struct db_conf source; /* conf's, with a time limit for answers */
     uint32_t server_id;    /* ours */
+    uint64_t heartbeat_us; /* asked for; see stream.c */
+    uint64_t stall_us;     /* see stall_check() */
+    uint64_t event_us;     /* monotonic: the last event that is stored */
 
     struct segment_tail tail; /* of what is closed */
     struct segment_writer *writer;
@@ -57,6 +60,7 @@ struct stream {
     char *gap; /* the position is known to be gone, and why; NULL */
     struct caught caught;
     uint64_t lost_us; /* monotonic: when an outage began; 0: there is none */
+    bool streamed;    /* a connection was of use once */
     bool checked;     /* the file that the server began with is the right one */
 };
 

@@ -11,17 +11,11 @@
 #include "pitr/times.h"
 #include "stream_impl.h"
 
-#define WAIT_US 250000        /* for an event, so that a stop is seen soon */
-#define QUIET_US 100000       /* without an event: what is pending is flushed */
-#define ASK_US 3000000        /* between questions for the server's clock */
-#define IDLE_MARK_US 10000000 /* between marks that only tell the time */
-
-/*
- * Without any packet for that long the connection counts as dead, although
- * heartbeats come every few seconds: a server that has to look for the position
- * in a large file is silent meanwhile.
- */
-#define SILENCE_US 120000000
+#define WAIT_US 250000  /* for an event, so that a stop is seen soon */
+#define QUIET_US 100000 /* without an event: what is pending is flushed */
+#define ASK_US 3000000  /* between questions for the server's clock */
+#define STALL_MAX_US 600000000 /* see stall_check() */
+#define IDLE_MARK_US 10000000  /* between marks that only tell the time */
 
 /* Begin a new segment within the server's file. */
 static int
@@ -35,7 +29,8 @@ cut(struct stream *s)
     return stream_store_begin(s, created);
 }
 
-/* Takes why. */
+/* Takes why.  The place is after the event that told of the gap, so that it is
+ * known when it comes again. */
 static int
 cut_for_gap(struct stream *s, char *why)
 {
@@ -48,6 +43,9 @@ cut_for_gap(struct stream *s, char *why)
     s->from.cause = SEGMENT_GAP;
     free(s->from.why);
     s->from.why = why;
+    free(s->from.file);
+    s->from.file = xstrdup(repl_file(s->repl));
+    s->from.pos = repl_offset(s->repl);
     created = s->tail.start.source_created;
     return stream_store_begin(s, created);
 }
@@ -68,9 +66,7 @@ incident(struct stream *s, const struct event *e)
         file, pos);
 
     /* After a reconnect what is not part of a transaction comes again. */
-    bool known =
-        (strcmp(now->source_file, file) == 0 && pos <= now->source_pos) ||
-        (s->tail.name != NULL && strcmp(s->tail.start.why, why) == 0);
+    bool known = strcmp(now->source_file, file) == 0 && pos <= now->source_pos;
 
     if (!known && cut_for_gap(s, why) < 0)
         return -1;
@@ -108,8 +104,10 @@ event(struct stream *s, const struct event *e)
         return format_event(s, e);
     /* Not in the server's file; or, the last, only of use in it. */
     if (e->type == EV_HEARTBEAT || (e->flags & EVENT_FLAG_ARTIFICIAL) != 0 ||
-        e->timestamp == 0 || e->type == EV_START_ENCRYPTION)
+        (e->type == EV_ROTATE && e->timestamp == 0) ||
+        e->type == EV_START_ENCRYPTION)
         return OUTCOME_GO_ON;
+    s->event_us = time_mono_us();
     if (s->writer == NULL) {
         err_set(ERR_VERIFY, "the server sent %s before Format_description",
             event_type_text(e->type));
@@ -132,7 +130,7 @@ ask(struct stream *s, uint64_t now)
 {
     if (s->caught.moment_us != 0 || now - s->caught.asked_us < ASK_US)
         return;
-    s->caught.asked_us = now;
+    s->caught.asked_us = now; /* also where it fails */
     if (s->side == NULL)
         s->side = db_open(&s->source, "source");
     if (s->side != NULL && caught_ask(s) == 0)
@@ -149,6 +147,22 @@ cut_is_due(const struct stream *s, uint64_t now)
     return !s->group.open &&
         (segment_bytes(s->writer) >= s->conf->segment_bytes ||
             now - s->begun_us >= s->conf->segment_us);
+}
+
+/*
+ * The server has told of a transaction some time ago, and sends nothing.  After
+ * a RESET MASTER it does so for ever: its thread waits at the end of a file
+ * that is not there any more.  A new connection will tell.
+ */
+static int
+stall_check(struct stream *s, uint64_t now)
+{
+    if (s->caught.moment_us == 0 || now - s->caught.asked_us < s->stall_us ||
+        now - s->event_us < s->stall_us)
+        return 0;
+    s->stall_us = MIN(2 * s->stall_us, STALL_MAX_US);
+    return err_set(ERR_UNREACHABLE,
+        "the server has transactions that it does not send (RESET MASTER?)");
 }
 
 /* What is due by the clock.  quiet: no event came lately. */
@@ -201,7 +215,6 @@ end(struct stream *s)
 static enum outcome
 stream_events(struct stream *s)
 {
-    uint64_t heard = time_mono_us();
     enum outcome what = OUTCOME_GO_ON;
 
     while (what == OUTCOME_GO_ON) {
@@ -216,16 +229,10 @@ stream_events(struct stream *s)
             return end(s);
         if (got == REPL_EVENT)
             what = event(s, &e);
+        else if (stall_check(s, time_mono_us()) < 0)
+            return OUTCOME_SOURCE;
         if (tick(s, got == REPL_IDLE) < 0 && what == OUTCOME_GO_ON)
             what = OUTCOME_FAULT;
-        if (got == REPL_EVENT) {
-            heard = time_mono_us();
-        } else if (time_mono_us() - heard > SILENCE_US) {
-            err_set(ERR_UNREACHABLE,
-                "the server sent nothing, not even a heartbeat, for %u s",
-                (unsigned)(SILENCE_US / 1000000));
-            return OUTCOME_SOURCE;
-        }
     }
     return what;
 }

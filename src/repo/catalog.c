@@ -139,7 +139,8 @@ is_aborted(const struct store_entry *e, const struct store_entry *next,
 
 /*
  * What of a segment counts: up to its final mark; or up to the mark that the
- * next one's link names; or, of the last one, up to its last good mark.
+ * next one's link names; or, of the last one, up to its last good mark.  1; 0
+ * if it has none (aborted, see segment.h); -1.
  */
 static int
 read_end(struct repo *r, struct found *f, const struct segment_start *next)
@@ -152,7 +153,9 @@ read_end(struct repo *r, struct found *f, const struct segment_start *next)
     struct seal_header h = {0};
     struct seal_mark mark = {0};
     struct source *src = NULL;
-    uint64_t limit = next == NULL ? 0 : next->prev_size;
+    bool linked =
+        next != NULL && strcmp(next->prev_name, f->info.name) == 0;
+    uint64_t limit = linked ? next->prev_size : 0;
     int rc = repo_peek(r, SEAL_SEGMENT, f->info.name, &h, &mark);
 
     f->info.closed = rc > 0;
@@ -169,16 +172,10 @@ read_end(struct repo *r, struct found *f, const struct segment_start *next)
             ? -1
             : 1;
         seal_mark_free(&mark);
-    } else if (rc == 0) { /* a header alone: it ends where it starts */
-        gtid_pos_copy(&f->info.state.gtid, &f->info.start.gtid);
-        f->info.state.source_file = xstrdup(f->info.start.source_file);
-        f->info.state.source_pos = f->info.start.source_pos;
-        f->info.size = h.size;
-        memcpy(f->info.digest, h.digest, DIGEST_SIZE);
     }
     seal_header_free(&h);
     source_free(src);
-    return rc < 0 ? err_wrap("%s", f->info.name) : 0;
+    return rc < 0 ? err_wrap("%s", f->info.name) : rc;
 }
 
 /* Does b's link name a, as long and with the digest that a has? */
@@ -247,6 +244,32 @@ by_seq(const void *a, const void *b)
                                                  : 0;
 }
 
+/* From the newest back, since a link tells where the one before it ends;
+ * leaves out the aborted ones. */
+static int
+read_ends(struct repo *r, struct found *all, size_t *n)
+{
+    struct found *next = NULL;
+    size_t kept = 0;
+    int rc = 1;
+
+    for (size_t i = *n; i-- > 0 && rc >= 0;) {
+        rc = read_end(r, &all[i], next == NULL ? NULL : &next->info.start);
+        if (rc > 0)
+            next = &all[i];
+        if (rc == 0) {
+            log_debug("%s was begun and never written: passed over",
+                all[i].info.name);
+            segment_info_free(&all[i].info);
+        }
+    }
+    for (size_t i = 0; i < *n; i++)
+        if (all[i].info.name != NULL)
+            all[kept++] = all[i];
+    *n = kept;
+    return rc < 0 ? -1 : 0;
+}
+
 static int
 load_segments(struct repo *r, struct catalog *c)
 {
@@ -261,11 +284,10 @@ load_segments(struct repo *r, struct catalog *c)
     }
     if (n > 1)
         qsort(all, n, sizeof *all, by_seq);
-    for (size_t i = 0; i < n && rc == 0; i++) {
-        rc = read_end(r, &all[i], i + 1 < n ? &all[i + 1].info.start : NULL);
-        if (rc == 0 && i > 0)
-            rc = check_link(&all[i - 1].info, &all[i].info);
-    }
+    if (rc == 0)
+        rc = read_ends(r, all, &n);
+    for (size_t i = 1; i < n && rc == 0; i++)
+        rc = check_link(&all[i - 1].info, &all[i].info);
     c->segment = xcalloc(MAX(n, 1), sizeof *c->segment);
     for (size_t i = 0; i < n; i++) /* moved, to be freed with the catalogue */
         c->segment[i] = all[i].info;

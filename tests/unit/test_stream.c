@@ -1,0 +1,1038 @@
+/*
+ * test_stream.c -- a real server's log into a repository, through all that can
+ * happen to either: what is read back with the secret key has to be exactly the
+ * transactions of the server's own files, byte for byte, none missing, none
+ * twice.
+ */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "pitr/catalog.h"
+#include "pitr/digest.h"
+#include "pitr/file.h"
+#include "pitr/log.h"
+#include "pitr/mem.h"
+#include "pitr/stop.h"
+#include "pitr/stream.h"
+#include "pitr/times.h"
+#include "testserver.h"
+
+static const char *const options[] = {"--log-bin=mb", "--server-id=7",
+    "--binlog-format=ROW", "--sync-binlog=1", "--max-allowed-packet=64M", NULL};
+
+struct lab {
+    struct testserver ts;
+    struct db *db;
+    struct secret_key *key;
+    struct public_key pub;
+    char *dir, *repo_path, *signing_path; /* of the test's repository */
+    pid_t stream;                         /* the last one started */
+};
+
+/* A transaction as it is in a log. */
+struct tx {
+    struct gtid gtid;
+    uint32_t epoch;
+    uint64_t bytes;
+    uint8_t digest[DIGEST_SIZE];
+};
+struct txs {
+    struct tx *v;
+    size_t n, cap;
+};
+
+/* --- transactions out of events --- */
+
+struct collect {
+    struct txs *out;
+    struct digest *d;
+    uint64_t bytes;
+    uint32_t epoch;
+};
+
+static void
+collect_event(
+    struct collect *c, const struct event *e, int step, const struct gtid *g)
+{
+    if (step == GROUP_OUTSIDE)
+        return;
+    if (step == GROUP_BEGIN) {
+        digest_free(c->d);
+        c->d = digest_new();
+        c->bytes = 0;
+    }
+    digest_add(c->d, e->raw, e->size);
+    c->bytes += e->size;
+    if (step != GROUP_END)
+        return;
+    c->out->v = xgrow(c->out->v, c->out->n, &c->out->cap, sizeof *c->out->v);
+    struct tx *t = &c->out->v[c->out->n++];
+    t->gtid = *g;
+    t->epoch = c->epoch;
+    t->bytes = c->bytes;
+    digest_get(c->d, t->digest);
+}
+
+static void
+txs_free(struct txs *t)
+{
+    free(t->v);
+    memset(t, 0, sizeof *t);
+}
+
+/* Append the transactions of a binlog file of the server. */
+static void
+oracle_file(const char *path, struct txs *out)
+{
+    struct buf b = {0};
+    struct event_format fmt = {0};
+    struct group_state g = {0};
+    struct collect c = {.out = out};
+
+    assert_int_equal(file_read(path, (size_t)1 << 32, &b), 0);
+    assert_memory_equal(b.data, BINLOG_MAGIC, 4);
+    for (size_t at = 4; at < b.len;) {
+        struct cur cur = cur_of(b.data + at, b.len - at);
+        struct event e;
+        uint32_t size;
+        int step = 0;
+
+        cur_bytes(&cur, 9);
+        size = cur_u32(&cur);
+        if (cur.bad || size > b.len - at)
+            break; /* the server is writing it, or crashed */
+        if (event_parse(&fmt, b.data + at, size, &e) < 0 ||
+            (step = group_next(&g, &e)) < 0)
+            fail_msg("%s: %s", path, err_text());
+        collect_event(&c, &e, step, &g.gtid.gtid);
+        at += size;
+    }
+    digest_free(c.d);
+    buf_free(&b);
+}
+
+/* All transactions in the server's files. */
+static void
+oracle(struct lab *l, struct txs *out)
+{
+    char *index = xasprintf("%s/data/mb.index", l->ts.dir);
+    struct buf b = {0};
+    char *line, *rest;
+
+    memset(out, 0, sizeof *out);
+    assert_int_equal(file_read(index, 1 << 20, &b), 0);
+    for (line = strtok_r((char *)buf_cstr(&b), "\n", &rest); line != NULL;
+         line = strtok_r(NULL, "\n", &rest)) {
+        char *path = xasprintf("%s/data/%s", l->ts.dir, line);
+        oracle_file(path, out);
+        free(path);
+    }
+    buf_free(&b);
+    free(index);
+}
+
+static void
+segment_collect(struct lab *l, struct repo *r, const struct segment_info *s,
+    struct txs *out)
+{
+    struct segment_reader *reader = segment_open(r, s, l->key);
+    struct collect c = {.out = out, .epoch = s->start.epoch};
+    struct event e;
+    int step, rc;
+
+    if (reader == NULL)
+        fail_msg("%s", err_text());
+    while ((rc = segment_read(reader, &e, &step)) > 0)
+        collect_event(&c, &e, step, &segment_group(reader)->gtid);
+    if (rc < 0)
+        fail_msg("%s", err_text());
+    digest_free(c.d);
+    segment_reader_free(reader);
+}
+
+/* All that was captured, with every link, signature and frame checked. */
+static void
+captured(struct lab *l, struct txs *out)
+{
+    struct repo *r = repo_open(l->repo_path, NULL, NULL);
+    struct catalog *c;
+
+    memset(out, 0, sizeof *out);
+    assert_non_null(r);
+    if ((c = catalog_load(r)) == NULL)
+        fail_msg("%s", err_text());
+    for (size_t i = 0; i < c->segments; i++)
+        segment_collect(l, r, &c->segment[i], out);
+    catalog_free(c);
+    repo_close(r);
+}
+
+static void
+tx_equal(const struct tx *is, const struct tx *want, size_t i)
+{
+    char a[GTID_TEXT], b[GTID_TEXT];
+
+    if (!gtid_equal(&is->gtid, &want->gtid))
+        fail_msg("transaction %zu is %s, not %s", i, gtid_text(&is->gtid, a),
+            gtid_text(&want->gtid, b));
+    assert_int_equal(is->bytes, want->bytes);
+    assert_memory_equal(is->digest, want->digest, DIGEST_SIZE);
+}
+
+/* What is captured, from its transaction `at` on, is want from `from` on. */
+static void
+txs_equal(const struct txs *is, size_t at, const struct txs *want, size_t from)
+{
+    assert_true(from <= want->n);
+    assert_true(at <= is->n);
+    for (size_t i = 0; at + i < is->n && from + i < want->n; i++)
+        tx_equal(&is->v[at + i], &want->v[from + i], i);
+    assert_int_equal(is->n - at, want->n - from);
+}
+
+/* --- the lab --- */
+
+static void
+sql(struct lab *l, const char *text)
+{
+    if (db_exec_bytes(l->db, text, strlen(text)) < 0)
+        fail_msg("%s: %s", text, err_text());
+}
+
+static void
+sql_open(struct lab *l)
+{
+    db_close(l->db);
+    l->db = testserver_open(&l->ts, "test");
+    assert_non_null(l->db);
+}
+
+static void
+repo_make(struct lab *l)
+{
+    static unsigned n;
+
+    free(l->repo_path);
+    free(l->signing_path);
+    l->repo_path = xasprintf("%s/repo%u", l->dir, ++n);
+    l->signing_path = xasprintf("%s/signing%u", l->dir, n);
+    if (repo_init(l->repo_path, "test", l->signing_path, &l->pub, 1, l->key) <
+        0)
+        fail_msg("%s", err_text());
+}
+
+struct run {
+    bool once;
+    uint64_t segment_bytes, flush_us;
+};
+
+/* In the child: the stream, with the exit code of its error. */
+static void
+stream_child(struct lab *l, const struct run *run)
+{
+    struct db_conf source = testserver_conf(&l->ts);
+    struct repo *r;
+    struct stream_report report;
+    struct stream_conf conf = {.source = &source,
+        .once = run->once,
+        .flush_us = run->flush_us ? run->flush_us : 200000,
+        .segment_bytes = run->segment_bytes ? run->segment_bytes : 1 << 28,
+        .segment_us = 3600000000ull,
+        .level = 1,
+        .retry_us = 1000000};
+    int rc;
+
+    stop_setup();
+    alarm(120);
+    if ((r = repo_open(l->repo_path, NULL, l->signing_path)) == NULL)
+        _exit(99);
+    conf.repo = r;
+    rc = stream_run(&conf, &report);
+    if (rc < 0)
+        fprintf(stderr, "stream: %s\n", err_text());
+    repo_close(r);
+    _exit(rc < 0 ? (int)err_kind() : 0);
+}
+
+static void
+stream_start(struct lab *l, struct run run)
+{
+    pid_t pid = fork();
+
+    assert_true(pid >= 0);
+    if (pid == 0)
+        stream_child(l, &run);
+    l->stream = pid;
+}
+
+static int
+stream_end(struct lab *l, int signal)
+{
+    pid_t pid = l->stream;
+    int status;
+
+    if (signal != 0)
+        kill(pid, signal);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    l->stream = 0;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static int
+stream_once(struct lab *l)
+{
+    stream_start(l, (struct run){.once = true});
+    return stream_end(l, 0);
+}
+
+/* The newest segment as it is on disk; 0 where there is none. */
+static int
+tail(struct lab *l, struct segment_tail *t)
+{
+    struct repo *r = repo_open(l->repo_path, NULL, NULL);
+    int rc;
+
+    assert_non_null(r);
+    rc = segment_tail_find(r, t);
+    repo_close(r);
+    return rc;
+}
+
+/* Wait until all that the server has now is durable. */
+static void
+await_captured(struct lab *l)
+{
+    char *text;
+    struct gtid_pos want = {0};
+    uint64_t until = time_mono_us() + 60000000;
+    bool there = false;
+
+    assert_int_equal(db_value(l->db, &text, "SELECT @@gtid_binlog_pos"), 1);
+    assert_int_equal(gtid_pos_parse(text, &want), 0);
+    while (!there && time_mono_us() < until) {
+        struct segment_tail t;
+
+        if (tail(l, &t) > 0) {
+            there = gtid_pos_equal(&t.state.gtid, &want);
+            segment_tail_free(&t);
+        }
+        usleep(20000);
+    }
+    if (!there)
+        fail_msg("not captured in time: %s", text);
+    free(text);
+    gtid_pos_free(&want);
+}
+
+static size_t
+now_in_log(struct lab *l)
+{
+    struct txs t;
+    size_t n;
+
+    oracle(l, &t);
+    n = t.n;
+    txs_free(&t);
+    return n;
+}
+
+/* Everything since transaction `from` of the server's files is captured. */
+static void
+check_all(struct lab *l, size_t from)
+{
+    struct txs want, is;
+
+    oracle(l, &want);
+    captured(l, &is);
+    txs_equal(&is, 0, &want, from);
+    txs_free(&want);
+    txs_free(&is);
+}
+
+static void
+await_begun(struct lab *l)
+{
+    for (int i = 0; i < 500; i++) {
+        struct segment_tail t;
+        int rc = tail(l, &t);
+
+        segment_tail_free(&t);
+        if (rc > 0)
+            return;
+        usleep(20000);
+    }
+    fail_msg("the stream did not begin");
+}
+
+/* A connection's worth of writes, in a process of its own: small and large
+ * transactions. */
+static pid_t
+writer_start(struct lab *l, unsigned seconds, unsigned large_rows)
+{
+    pid_t pid = fork();
+    uint64_t until = time_mono_us() + seconds * 1000000ull;
+    struct db *db;
+
+    if (pid != 0)
+        return pid;
+    if ((db = testserver_open(&l->ts, "writer")) == NULL)
+        _exit(1);
+    while (time_mono_us() < until) {
+        for (int i = 0; i < 20; i++)
+            if (db_exec(db, "INSERT INTO d.t VALUES(NULL, '%d')", i) < 0)
+                _exit(2);
+        if (db_exec(db,
+                "INSERT INTO d.t SELECT NULL, REPEAT(SHA2(seq, 512), 8) FROM "
+                "d.seq_1_to_%u",
+                large_rows) < 0)
+            _exit(2);
+    }
+    db_close(db);
+    _exit(0);
+}
+
+/* Has it ended?  Then all of it has to have gone well. */
+static bool
+writer_ended(pid_t pid, int options_wait)
+{
+    int status;
+    pid_t got = waitpid(pid, &status, options_wait);
+
+    if (got == 0)
+        return false;
+    assert_int_equal(got, pid);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    return true;
+}
+
+/* --- tests --- */
+
+static void
+test_live(void **state)
+{
+    struct lab *l = *state;
+    size_t from = now_in_log(l);
+    struct segment_tail t;
+    uint64_t committed;
+
+    repo_make(l);
+    stream_start(l, (struct run){0});
+    await_begun(l);
+    sql(l, "CREATE TABLE d.m(a INT) ENGINE=MyISAM");
+    sql(l, "INSERT INTO d.m VALUES(1),(2)");
+    sql(l, "SET gtid_domain_id=3");
+    sql(l, "INSERT INTO d.t VALUES(NULL,'x')");
+    sql(l, "XA START 'a'");
+    sql(l, "INSERT INTO d.t VALUES(NULL,'xa')");
+    sql(l, "XA END 'a'");
+    sql(l, "XA PREPARE 'a'");
+    sql(l, "XA COMMIT 'a'");
+    sql(l, "SET gtid_domain_id=0");
+    sql(l, "SET SESSION binlog_format=STATEMENT");
+    sql(l, "SET @v=5");
+    sql(l, "INSERT INTO d.t VALUES(NULL,@v)");
+    sql(l, "SET SESSION binlog_format=ROW");
+    sql(l,
+        "INSERT INTO d.t SELECT NULL, REPEAT('y', 5000) FROM d.seq_1_to_4000");
+    sql(l, "FLUSH BINARY LOGS");
+    sql(l, "INSERT INTO d.t VALUES(NULL,'after')");
+    sql(l, "DROP TABLE d.m");
+    await_captured(l);
+    check_all(l, from);
+
+    /* Nothing happens: still it becomes known that nothing is missing. */
+    assert_int_equal(db_value_u64(l->db, &committed,
+                         "SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS "
+                         "UNSIGNED)"),
+        1);
+    for (int i = 0; i < 300; i++) {
+        uint64_t known;
+
+        assert_int_equal(tail(l, &t), 1);
+        known = t.state.complete_until_us;
+        segment_tail_free(&t);
+        if (known >= committed)
+            break;
+        assert_true(i < 299);
+        usleep(100000);
+    }
+    assert_int_equal(stream_end(l, SIGTERM), 0);
+    check_all(l, from);
+}
+
+static void
+test_durable_soon(void **state)
+{
+    struct lab *l = *state;
+
+    repo_make(l);
+    stream_start(l, (struct run){.flush_us = 1000000});
+    await_begun(l);
+    for (int i = 0; i < 5; i++) {
+        uint64_t start = time_mono_us();
+
+        sql(l, "INSERT INTO d.t VALUES(NULL,'soon')");
+        await_captured(l);
+        assert_true(time_mono_us() - start < 1500000);
+        usleep(300000 * (unsigned)i);
+    }
+    assert_int_equal(stream_end(l, SIGTERM), 0);
+}
+
+static void
+test_once(void **state)
+{
+    struct lab *l = *state;
+    size_t from = now_in_log(l);
+
+    repo_make(l);
+    assert_int_equal(stream_once(l), 0);
+    check_all(l, from);
+    sql(l, "INSERT INTO d.t VALUES(NULL,'one')");
+    sql(l, "FLUSH BINARY LOGS");
+    sql(l, "INSERT INTO d.t VALUES(NULL,'two')");
+    assert_int_equal(stream_once(l), 0);
+    check_all(l, from);
+    assert_int_equal(stream_once(l), 0);
+    sql(l, "INSERT INTO d.t VALUES(NULL,'three')");
+    assert_int_equal(stream_once(l), 0);
+    check_all(l, from);
+}
+
+static void
+test_segments_cut(void **state)
+{
+    struct lab *l = *state;
+    size_t from = now_in_log(l);
+    struct segment_tail t;
+    pid_t writer;
+
+    repo_make(l);
+    stream_start(l, (struct run){.segment_bytes = 100000});
+    await_begun(l);
+    writer = writer_start(l, 2, 200);
+    writer_ended(writer, 0);
+    await_captured(l);
+    assert_int_equal(stream_end(l, SIGTERM), 0);
+    assert_int_equal(tail(l, &t), 1);
+    assert_true(t.start.seq > 5);
+    segment_tail_free(&t);
+    check_all(l, from);
+}
+
+/* The stream dies at any moment, most often in a large transaction. */
+static void
+test_kill_9(void **state)
+{
+    struct lab *l = *state;
+    size_t from = now_in_log(l);
+    pid_t writer;
+
+    repo_make(l);
+    assert_int_equal(stream_once(l), 0);
+    writer = writer_start(l, 8, 30000);
+    srand(1);
+    for (int i = 0; !writer_ended(writer, WNOHANG); i++) {
+        stream_start(l,
+            (struct run){
+                .flush_us = 20000, .segment_bytes = i % 2 ? 300000 : 1 << 28});
+        usleep(20000 + (unsigned)rand() % 400000);
+        assert_int_equal(stream_end(l, SIGKILL), 128 + SIGKILL);
+        if (i % 5 == 0)
+            sql(l, "FLUSH BINARY LOGS");
+    }
+    assert_int_equal(stream_once(l), 0);
+    check_all(l, from);
+}
+
+/* The connection is lost in the middle of large transactions. */
+static void
+test_dump_killed(void **state)
+{
+    struct lab *l = *state;
+    size_t from = now_in_log(l);
+    pid_t writer;
+
+    repo_make(l);
+    stream_start(l, (struct run){.flush_us = 20000});
+    await_begun(l);
+    writer = writer_start(l, 6, 30000);
+    while (!writer_ended(writer, WNOHANG)) {
+        char *id = NULL;
+
+        if (db_value(l->db, &id,
+                "SELECT MAX(id) FROM information_schema.processlist WHERE "
+                "command='Binlog Dump'") > 0 &&
+            id != NULL)
+            if (db_exec(l->db, "KILL %s", id) < 0)
+                err_clear();
+        free(id);
+        usleep(300000);
+    }
+    await_captured(l);
+    assert_int_equal(stream_end(l, SIGTERM), 0);
+    check_all(l, from);
+}
+
+static void
+server_again(struct lab *l, int signal, const char *const *opts)
+{
+    db_close(l->db);
+    l->db = NULL;
+    testserver_halt(&l->ts, signal);
+    assert_int_equal(testserver_again(&l->ts, opts), 0);
+    sql_open(l);
+}
+
+static void
+test_server_restarts(void **state)
+{
+    struct lab *l = *state;
+    size_t from = now_in_log(l);
+    pid_t writer;
+
+    repo_make(l);
+    stream_start(l, (struct run){0});
+    await_begun(l);
+    sql(l, "INSERT INTO d.t VALUES(NULL,'before')");
+    server_again(l, SIGTERM, options);
+    sql(l, "INSERT INTO d.t VALUES(NULL,'between')");
+    await_captured(l);
+    for (int i = 0; i < 3; i++) {
+        writer = writer_start(l, 20, 3000);
+        usleep(1500000);
+        server_again(l, SIGKILL, options);
+        assert_int_equal(waitpid(writer, NULL, 0), writer);
+    }
+    sql(l, "INSERT INTO d.t VALUES(NULL,'after')");
+    await_captured(l);
+    assert_int_equal(stream_end(l, SIGTERM), 0);
+    check_all(l, from);
+}
+
+/* The tail is of this epoch, which began for a reason that names `why`. */
+static void
+check_epoch(struct lab *l, uint32_t epoch, const char *why)
+{
+    struct repo *r = repo_open(l->repo_path, NULL, NULL);
+    struct catalog *c = catalog_load(r);
+    const struct segment_info *s;
+    bool found = why == NULL;
+
+    if (c == NULL)
+        fail_msg("%s", err_text());
+    assert_true(c->segments > 0);
+    for (size_t i = 0; i < c->segments; i++) {
+        s = &c->segment[i];
+        if (s->start.epoch == epoch && s->start.cause == SEGMENT_GAP &&
+            why != NULL && strstr(s->start.why, why) != NULL)
+            found = true;
+        else if (s->start.cause == SEGMENT_GAP)
+            print_message("epoch %u: %s\n", s->start.epoch, s->start.why);
+    }
+    assert_int_equal(c->segment[c->segments - 1].start.epoch, epoch);
+    assert_true(found);
+    catalog_free(c);
+    repo_close(r);
+}
+
+static void
+test_reset_master(void **state)
+{
+    struct lab *l = *state;
+    size_t from = now_in_log(l);
+    struct txs is, before, after;
+
+    repo_make(l);
+    assert_int_equal(stream_once(l), 0);
+    sql(l, "INSERT INTO d.t VALUES(NULL,'old')");
+    assert_int_equal(stream_once(l), 0);
+    oracle(l, &before);
+    sql(l, "RESET MASTER");
+    sql(l, "INSERT INTO d.t VALUES(NULL,'new')");
+    assert_int_equal(stream_once(l), ERR_GAP);
+    sql(l, "INSERT INTO d.t VALUES(NULL,'new too')");
+    assert_int_equal(stream_once(l), 0);
+    check_epoch(l, 2, "RESET MASTER");
+    oracle(l, &after);
+    captured(l, &is);
+    txs_equal(&is, before.n - from, &after, 0);
+    is.n = before.n - from;
+    txs_equal(&is, 0, &before, from);
+    txs_free(&is);
+    txs_free(&before);
+    txs_free(&after);
+}
+
+/* After it the same statements make the same GTIDs at the same places. */
+static void
+test_reset_master_twin(void **state)
+{
+    struct lab *l = *state;
+    struct txs is;
+
+    sql(l, "RESET MASTER");
+    sql(l, "INSERT INTO d.t VALUES(100000001,'twin')");
+    sql(l, "RESET MASTER");
+    repo_make(l);
+    assert_int_equal(stream_once(l), 0);
+    sql(l, "DELETE FROM d.t WHERE a=100000001");
+    assert_int_equal(stream_once(l), 0);
+    sleep(1);
+    sql(l, "SET sql_log_bin=0");
+    sql(l, "INSERT INTO d.t VALUES(100000001,'twin')");
+    sql(l, "SET sql_log_bin=1");
+    sql(l, "RESET MASTER");
+    sql(l, "DELETE FROM d.t WHERE a=100000001");
+    assert_int_equal(stream_once(l), ERR_GAP);
+    check_epoch(l, 2, "begun at another time");
+    captured(l, &is);
+    assert_int_equal(is.n, 2);
+    assert_int_equal(is.v[1].epoch, 2);
+    txs_free(&is);
+}
+
+/* The same while the stream is connected. */
+static void
+reset_master_live(struct lab *l, bool later_file)
+{
+    struct txs is, after;
+
+    sql(l, "RESET MASTER");
+    repo_make(l);
+    stream_start(l, (struct run){0});
+    await_begun(l);
+    for (int i = 0; i < 5; i++)
+        sql(l, "INSERT INTO d.t VALUES(NULL,'old')");
+    if (later_file)
+        sql(l, "FLUSH BINARY LOGS");
+    sql(l, "INSERT INTO d.t VALUES(NULL,'old')");
+    await_captured(l);
+    sql(l, "RESET MASTER");
+    sql(l, "INSERT INTO d.t VALUES(NULL,'new')");
+    await_captured(l);
+    assert_int_equal(stream_end(l, SIGTERM), 0);
+    check_epoch(l, 2, "");
+    oracle(l, &after);
+    captured(l, &is);
+    assert_int_equal(is.n, 6 + after.n);
+    txs_equal(&is, 6, &after, 0);
+    txs_free(&is);
+    txs_free(&after);
+}
+
+static void
+test_reset_master_live(void **state)
+{
+    reset_master_live(*state, true);
+    sleep(1); /* files are told apart by the second they were begun in */
+    reset_master_live(*state, false);
+}
+
+/* The server fails to log what it did: it says so, and that is a gap. */
+static void
+test_incident(void **state)
+{
+    static const char lost[] =
+        "INSERT INTO d.m SELECT REPEAT('x', 1000) FROM d.seq_1_to_500";
+    struct lab *l = *state;
+    size_t from = now_in_log(l);
+
+    repo_make(l);
+    assert_int_equal(stream_once(l), 0);
+    sql(l, "CREATE TABLE d.m(a TEXT) ENGINE=MyISAM");
+    sql(l, "SET GLOBAL max_binlog_stmt_cache_size=4096");
+    sql_open(l);
+    assert_int_equal(db_exec_bytes(l->db, lost, strlen(lost)), -1);
+    sql(l, "SET GLOBAL max_binlog_stmt_cache_size=1048576");
+    assert_int_equal(stream_once(l), ERR_GAP);
+    assert_int_equal(stream_once(l), 0);
+    sql(l, "DROP TABLE d.m");
+    assert_int_equal(stream_once(l), 0);
+    check_epoch(l, 2, "incident");
+    check_all(l, from);
+}
+
+/* All files but the newest; the server keeps one as long as it would need it
+ * after a crash. */
+static void
+purge_all(struct lab *l)
+{
+    for (int i = 0; i < 200; i++) {
+        struct db_result r;
+        size_t n;
+
+        assert_int_equal(db_query(l->db, &r, "SHOW BINARY LOGS"), 0);
+        if ((n = r.rows) > 1 &&
+            db_exec(l->db, "PURGE BINARY LOGS TO '%s'", db_cell(&r, n - 1, 0)) <
+                0)
+            fail_msg("%s", err_text());
+        db_result_free(&r);
+        if (n == 1)
+            return;
+        usleep(50000);
+    }
+    fail_msg("the log could not be purged");
+}
+
+static void
+test_purge(void **state)
+{
+    struct lab *l = *state;
+    struct txs is, after;
+
+    repo_make(l);
+    assert_int_equal(stream_once(l), 0);
+    sql(l, "INSERT INTO d.t VALUES(NULL,'kept')");
+    assert_int_equal(stream_once(l), 0);
+    captured(l, &is);
+    assert_int_equal(is.n, 1);
+    txs_free(&is);
+
+    /* Files that are purged, but of which all is captured, are no gap. */
+    sql(l, "FLUSH BINARY LOGS");
+    sql(l, "FLUSH BINARY LOGS");
+    purge_all(l);
+    assert_int_equal(stream_once(l), 0);
+    check_epoch(l, 1, NULL);
+
+    sql(l, "INSERT INTO d.t VALUES(NULL,'lost')");
+    sql(l, "FLUSH BINARY LOGS");
+    sql(l, "INSERT INTO d.t VALUES(NULL,'found')");
+    purge_all(l);
+    assert_int_equal(stream_once(l), ERR_GAP);
+    assert_int_equal(stream_once(l), 0);
+    check_epoch(l, 2, "");
+    oracle(l, &after);
+    captured(l, &is);
+    txs_equal(&is, 1, &after, 0);
+    txs_free(&is);
+    txs_free(&after);
+}
+
+/* The server loses its newest transactions: put back from a copy. */
+static void
+test_server_put_back(void **state)
+{
+    struct lab *l = *state;
+    char *copy = xasprintf("cp -a %s/data %s/copy", l->ts.dir, l->ts.dir);
+    char *back = xasprintf("rm -rf %s/data && mv %s/copy %s/data", l->ts.dir,
+        l->ts.dir, l->ts.dir);
+
+    repo_make(l);
+    assert_int_equal(stream_once(l), 0);
+    sql(l, "INSERT INTO d.t VALUES(NULL,'common')");
+    assert_int_equal(stream_once(l), 0);
+    db_close(l->db);
+    l->db = NULL;
+    testserver_halt(&l->ts, SIGTERM);
+    assert_int_equal(system(copy), 0);
+    assert_int_equal(testserver_again(&l->ts, options), 0);
+    sql_open(l);
+    sql(l, "INSERT INTO d.t VALUES(NULL,'undone')");
+    assert_int_equal(stream_once(l), 0);
+    db_close(l->db);
+    l->db = NULL;
+    testserver_halt(&l->ts, SIGTERM);
+    assert_int_equal(system(back), 0);
+    assert_int_equal(testserver_again(&l->ts, options), 0);
+    sql_open(l);
+    sql(l, "INSERT INTO d.t VALUES(NULL,'instead')");
+    assert_int_equal(stream_once(l), ERR_GAP);
+    check_epoch(l, 2, "");
+    free(copy);
+    free(back);
+}
+
+/* Another server_id goes on with the same history: no gap. */
+static void
+test_failover(void **state)
+{
+    static const char *const other[] = {
+        "--log-bin=mb", "--server-id=8", "--binlog-format=ROW", NULL};
+    struct lab *l = *state;
+    size_t from = now_in_log(l);
+
+    repo_make(l);
+    assert_int_equal(stream_once(l), 0);
+    sql(l, "INSERT INTO d.t VALUES(NULL,'first')");
+    assert_int_equal(stream_once(l), 0);
+    server_again(l, SIGTERM, other);
+    assert_int_equal(stream_once(l), 0);
+    assert_int_equal(stream_once(l), 0);
+    sql(l, "INSERT INTO d.t VALUES(NULL,'second')");
+    assert_int_equal(stream_once(l), 0);
+    server_again(l, SIGTERM, options);
+    sql(l, "INSERT INTO d.t VALUES(NULL,'third')");
+    assert_int_equal(stream_once(l), 0);
+    check_epoch(l, 1, NULL);
+    check_all(l, from);
+}
+
+/* Objects that a crash left without a header, or with nothing after it. */
+static void
+test_aborted_segments(void **state)
+{
+    static const char junk[] = "pitr";
+    struct lab *l = *state;
+    size_t from = now_in_log(l);
+    struct segment_tail t;
+
+    repo_make(l);
+    for (unsigned i = 0; i < 3; i++) {
+        uint64_t seq;
+        char *name, *path;
+
+        assert_int_equal(stream_once(l), 0);
+        assert_int_equal(tail(l, &t), 1);
+        seq = t.last_seq + 1;
+        segment_tail_free(&t);
+        name = segment_name(i + 1, seq, time_now_us());
+        path = xasprintf("%s/%s", l->repo_path, name);
+        assert_int_equal(file_create(path, 0400, junk, i), 0);
+        free(name);
+        free(path);
+        sql(l, "INSERT INTO d.t VALUES(NULL,'after a crash')");
+        assert_int_equal(tail(l, &t), 1);
+        assert_int_equal(t.last_seq, seq);
+        segment_tail_free(&t);
+    }
+    assert_int_equal(stream_once(l), 0);
+    check_epoch(l, 1, NULL);
+    check_all(l, from);
+}
+
+/* Stock tools read the plaintext of a segment that starts within a file. */
+static void
+test_stock_tool(void **state)
+{
+    struct lab *l = *state;
+    struct repo *r;
+    struct catalog *c;
+    char *path = xasprintf("%s/plain", l->dir), *command;
+    FILE *f;
+
+    repo_make(l);
+    sql(l, "INSERT INTO d.t VALUES(NULL,'skipped')");
+    assert_int_equal(stream_once(l), 0);
+    sql(l, "INSERT INTO d.t VALUES(NULL,'needle')");
+    assert_int_equal(stream_once(l), 0);
+    r = repo_open(l->repo_path, NULL, NULL);
+    assert_non_null(r);
+    assert_non_null(c = catalog_load(r));
+    for (size_t i = 0; i < c->segments; i++) {
+        struct segment_reader *s = segment_open(r, &c->segment[i], l->key);
+        struct event e;
+        int step = 0;
+
+        assert_non_null(s);
+        assert_non_null(f = fopen(path, "w"));
+        fwrite(BINLOG_MAGIC, 1, 4, f);
+        while (segment_read(s, &e, &step) > 0)
+            fwrite(e.raw, 1, e.size, f);
+        fclose(f);
+        segment_reader_free(s);
+    }
+    command = xasprintf("mariadb-binlog --no-defaults --verify-binlog-checksum "
+                        "-vv %s > %s.txt 2> %s.err && grep -q needle %s.txt && "
+                        "! grep -q skipped %s.txt && ! test -s %s.err",
+        path, path, path, path, path, path);
+    if (system(command) != 0) {
+        free(command);
+        command = xasprintf("cat %s.err; tail -50 %s.txt", path, path);
+        (void)!system(command);
+        fail_msg("mariadb-binlog");
+    }
+    free(command);
+    free(path);
+    catalog_free(c);
+    repo_close(r);
+}
+
+/* --- */
+
+/* A test that failed leaves its stream. */
+static int
+after_each(void **state)
+{
+    struct lab *l = *state;
+
+    if (l->stream != 0) {
+        kill(l->stream, SIGKILL);
+        waitpid(l->stream, NULL, 0);
+        l->stream = 0;
+    }
+    return 0;
+}
+
+static int
+setup(void **state)
+{
+    struct lab *l = xcalloc(1, sizeof *l);
+    char dir[] = "/tmp/pitr-stream-XXXXXX";
+
+    stop_setup();
+    if (keys_setup() < 0 || !testserver_installed() || mkdtemp(dir) == NULL ||
+        testserver_start(&l->ts, options) < 0)
+        return -1;
+    l->dir = xstrdup(dir);
+    l->key = secret_key_new();
+    l->pub = *secret_key_public(l->key);
+    sql_open(l);
+    sql(l, "CREATE DATABASE d");
+    sql(l, "CREATE TABLE d.t(a INT AUTO_INCREMENT PRIMARY KEY, b TEXT)");
+    *state = l;
+    return 0;
+}
+
+static int
+teardown(void **state)
+{
+    struct lab *l = *state;
+
+    db_close(l->db);
+    testserver_remove(&l->ts);
+    dir_remove(l->dir);
+    secret_key_free(l->key);
+    free(l->dir);
+    free(l->repo_path);
+    free(l->signing_path);
+    free(l);
+    return 0;
+}
+
+int
+main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(test_live, after_each),
+        cmocka_unit_test_teardown(test_durable_soon, after_each),
+        cmocka_unit_test_teardown(test_once, after_each),
+        cmocka_unit_test_teardown(test_segments_cut, after_each),
+        cmocka_unit_test_teardown(test_kill_9, after_each),
+        cmocka_unit_test_teardown(test_dump_killed, after_each),
+        cmocka_unit_test_teardown(test_server_restarts, after_each),
+        cmocka_unit_test_teardown(test_purge, after_each),
+        cmocka_unit_test_teardown(test_failover, after_each),
+        cmocka_unit_test_teardown(test_incident, after_each),
+        cmocka_unit_test_teardown(test_server_put_back, after_each),
+        cmocka_unit_test_teardown(test_aborted_segments, after_each),
+        cmocka_unit_test_teardown(test_stock_tool, after_each),
+        cmocka_unit_test_teardown(test_reset_master, after_each),
+        cmocka_unit_test_teardown(test_reset_master_twin, after_each),
+        cmocka_unit_test_teardown(test_reset_master_live, after_each),
+    };
+
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
+    if (!testserver_installed())
+        return 77; /* automake: skipped */
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
