@@ -113,20 +113,6 @@ with_plugin(struct db *db, const char *sql)
     return -1;
 }
 
-/* A role that is created here belongs to who creates it; the recorded grants
- * say whose it is. */
-static int
-give_up_role(struct db *db, const struct schema_object *o)
-{
-    if (o->kind != SCHEMA_ROLE)
-        return 0;
-    if (db_exec(db, "REVOKE %s FROM CURRENT_USER", o->name) < 0) {
-        log_debug("%s", err_text());
-        err_clear();
-    }
-    return 0;
-}
-
 static int
 create_account(struct db *db, struct load *l, const struct schema_object *o)
 {
@@ -145,9 +131,7 @@ create_account(struct db *db, struct load *l, const struct schema_object *o)
     rc = db_exec_bytes(db, sql, strlen(sql));
     if (rc < 0 && db_errno(db) == NOT_LOADED && l->conf->install_plugins)
         rc = with_plugin(db, sql);
-    if (rc == 0)
-        rc = give_up_role(db, o);
-    else
+    if (rc < 0)
         rc = load_skip(db, o);
 
 out:
@@ -171,6 +155,15 @@ load_accounts(struct db *db, struct load *l)
     return 0;
 }
 
+/* The right of every first account to be a proxy for anybody; it has it here
+ * too, if in another spelling. */
+static bool
+is_proxy_for_all(const char *sql)
+{
+    return strncmp(sql, "GRANT PROXY ON ``@`%` ", 22) == 0 ||
+        strncmp(sql, "GRANT PROXY ON ''@'%' ", 22) == 0;
+}
+
 static int
 grant(struct db *db, struct load *l, const struct schema_object *o)
 {
@@ -178,13 +171,65 @@ grant(struct db *db, struct load *l, const struct schema_object *o)
     char *sql = ddl_grant_strip(o->sql, is_ours(l, plain));
     int rc = 0;
 
-    if (strcmp(plain, "mariadb.sys@localhost") != 0) {
+    if (strcmp(plain, "mariadb.sys@localhost") != 0 &&
+        !(is_ours(l, plain) && is_proxy_for_all(sql))) {
         rc = db_exec_bytes(db, sql, strlen(sql));
         if (rc < 0)
             rc = load_skip(db, o);
     }
     free(sql);
     free(plain);
+    return rc;
+}
+
+/* What the backup's grants say that we are to a role: 0 nothing, 1 a member,
+ * 2 one who may grant it. */
+static int
+recorded_member(const struct load *l, const char *role)
+{
+    int best = 0;
+
+    for (size_t i = 0; i < l->objects; i++) {
+        const struct schema_object *o = &l->object[i];
+        struct ddl_names names;
+        char *plain;
+        if (o->kind != SCHEMA_GRANT || strncmp(o->sql, "GRANT `", 7) != 0)
+            continue;
+        plain = load_account_plain(o->name);
+        ddl_names(o->sql, &names);
+        if (is_ours(l, plain) && names.n > 0 && strcmp(names.v[0], role) == 0)
+            best = MAX(best, strstr(o->sql, " WITH ADMIN OPTION") ? 2 : 1);
+        ddl_names_free(&names);
+        free(plain);
+    }
+    return best;
+}
+
+/* Who creates a role may grant it, which was needed up to here; the recorded
+ * grants say who shall go on to. */
+static int
+give_up_roles(struct db *db, const struct load *l)
+{
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < l->objects; i++) {
+        const struct schema_object *o = &l->object[i];
+        char *plain;
+        int member;
+        if (o->kind != SCHEMA_ROLE)
+            continue;
+        plain = load_account_plain(o->name);
+        member = recorded_member(l, plain);
+        if (!is_servers(plain) && member < 2)
+            rc = db_exec(db, "REVOKE %s%s FROM CURRENT_USER",
+                member == 1 ? "ADMIN OPTION FOR " : "", o->name);
+        if (rc < 0 && err_kind() != ERR_UNREACHABLE) {
+            log_debug("%s", err_text()); /* it could not be created */
+            err_clear();
+            rc = 0;
+        }
+        free(plain);
+    }
     return rc;
 }
 
@@ -198,5 +243,5 @@ load_grants(struct db *db, struct load *l)
             grant(db, l, &l->object[i]) < 0)
             return -1;
     }
-    return 0;
+    return give_up_roles(db, l);
 }

@@ -92,21 +92,33 @@ load_databases(struct db *db, struct load *l, const struct load_mark *old)
     return 0;
 }
 
+/* Where it was: a SELECT SETVAL() or an ALTER SEQUENCE. */
+static int
+sequence_state(struct db *db, const char *sql)
+{
+    char *value = NULL;
+    int rc;
+
+    if (strncmp(sql, "SELECT ", 7) != 0)
+        return sql[0] == '\0' ? 0 : db_exec_bytes(db, sql, strlen(sql));
+    rc = db_value(db, &value, "%s", sql);
+    free(value);
+    return rc < 0 ? -1 : 0;
+}
+
 int
 load_sequences(struct db *db, struct load *l)
 {
     for (size_t i = 0; i < l->objects; i++) {
         const struct schema_object *o = &l->object[i];
-        char *value = NULL;
         if (o->kind != SCHEMA_SEQUENCE)
             continue;
         if (stop_asked())
             return stop_error();
         if (load_use(db, o->schema) < 0 ||
             db_exec_bytes(db, o->sql, strlen(o->sql)) < 0 ||
-            (o->extra[0] != '\0' && db_value(db, &value, "%s", o->extra) < 0))
+            sequence_state(db, o->extra) < 0)
             return err_wrap("sequence %s.%s", o->schema, o->name);
-        free(value);
     }
     return 0;
 }
