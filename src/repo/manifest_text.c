@@ -209,7 +209,10 @@ get_digest(struct line *l, size_t i, uint8_t out[DIGEST_SIZE])
     for (size_t k = 0; k < DIGEST_SIZE; k++) {
         int hi = hex_digit(s[2 * k]), lo = hex_digit(s[2 * k + 1]);
 
-        l->bad |= hi < 0 || lo < 0;
+        if (hi < 0 || lo < 0) {
+            l->bad = true;
+            return;
+        }
         out[k] = (uint8_t)(hi << 4 | lo);
     }
 }

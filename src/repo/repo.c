@@ -216,26 +216,30 @@ repo_get(struct repo *r, enum seal_kind kind, const char *name,
         open_source(store_get(r->store, name), &want, key, 0, digest, NULL), 0);
 }
 
-/* The last mark of a closed object, by its tail. */
+/* The last mark of a closed object, by its tail.  The object may be growing:
+ * only what was there when its size was asked for is looked at. */
 static int
 peek_mark(struct repo *r, const char *name, const struct seal_header *h,
     struct seal_mark *mark)
 {
-    struct buf tail = {0};
+    uint8_t *tail = NULL;
     struct source *src = NULL;
     uint64_t size;
+    size_t n;
     int rc;
 
     if ((rc = store_stat(r->store, name, &size)) <= 0)
         return rc < 0 ? -1 : err_set(ERR_VERIFY, "it is gone");
-    src = store_get_from(
-        r->store, name, size > SEAL_TAIL_MAX ? size - SEAL_TAIL_MAX : 0);
-    if (src == NULL || source_slurp(src, 2 * SEAL_TAIL_MAX, &tail) < 0)
+    n = (size_t)MIN(size, (uint64_t)SEAL_TAIL_MAX);
+    tail = xmalloc(MAX(n, 1));
+    if ((src = store_get_from(r->store, name, size - n)) == NULL)
         rc = -1;
-    else /* it may have grown since */
-        rc = seal_tail_mark(tail.data, MIN(tail.len, size), size, h, mark);
+    else if ((rc = source_read_full(src, tail, n)) == 0 && n > 0)
+        rc = err_set(ERR_VERIFY, "it is shorter than it was");
+    if (rc >= 0)
+        rc = seal_tail_mark(tail, n, size, h, mark);
     source_free(src);
-    buf_free(&tail);
+    free(tail);
     return rc;
 }
 
