@@ -116,15 +116,22 @@ ask_for_events(struct repl *r, const struct repl_conf *conf)
     return rc != 0 ? db_fail(r->db, "asking for the binary log") : 0;
 }
 
+/* Being logged in already, "access denied" is about the privilege: say so in
+ * place of the general advice. */
 static void
 hint_privilege(struct db *db)
 {
     unsigned number = db_errno(db);
+    char *text;
 
-    if (number == ER_SPECIFIC_ACCESS_DENIED_ERROR ||
-        number == ER_ACCESS_DENIED_ERROR)
-        err_hint("as an administrator run: GRANT REPLICATION SLAVE, BINLOG "
-                 "MONITOR ON *.* TO the account");
+    if (number != ER_SPECIFIC_ACCESS_DENIED_ERROR &&
+        number != ER_ACCESS_DENIED_ERROR)
+        return;
+    text = xstrdup(err_text());
+    err_set(ERR_FAILED, "%s", text);
+    err_hint("as an administrator run: GRANT REPLICATION SLAVE ON *.* TO the "
+             "account");
+    free(text);
 }
 
 struct repl *

@@ -113,9 +113,9 @@ testserver_again(struct testserver *ts, const char *const *options)
     char *argv[ARGS_MAX] = {mariadbd, "--no-defaults", "--user=root", datadir,
         socket, pidfile, "--innodb-buffer-pool-size=32M",
         "--innodb-log-file-size=32M", "--innodb-flush-log-at-trx-commit=0",
-        "--innodb-use-native-aio=0", "--skip-name-resolve",
+        "--innodb-use-native-aio=0", "--debug-no-sync=1", "--skip-name-resolve",
         "--loose-feedback=OFF"};
-    size_t n = 12;
+    size_t n = 13;
 
     snprintf(datadir, sizeof datadir, "--datadir=%s/data", ts->dir);
     snprintf(socket, sizeof socket, "--socket=%s", ts->socket);
