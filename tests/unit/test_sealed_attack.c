@@ -150,6 +150,31 @@ test_flip(void **state)
     }
 }
 
+/* A header is refused by itself, whatever the reader knows, and leaves nothing
+ * of it behind. */
+static void
+test_flip_header(void **state)
+{
+    struct scene *s = *state;
+    static const struct seal_expect nothing = {0};
+    const struct seal_expect *wants[] = {&s->want, &nothing, NULL};
+
+    for (size_t bit = 0; bit < 8 * s->rec[0].size; bit++) {
+        struct source *src = source_of_memory(s->object.data, s->object.len);
+        struct seal_header h;
+
+        s->object.data[bit / 8] ^= (uint8_t)(1u << (bit % 8));
+        assert_int_equal(
+            seal_read_header(src, wants[bit % NELEM(wants)], &h), -1);
+        assert_int_equal(err_kind(), ERR_VERIFY);
+        assert_null(h.name);
+        assert_null(h.server);
+        assert_int_equal(h.size, 0);
+        s->object.data[bit / 8] ^= (uint8_t)(1u << (bit % 8));
+        source_free(src);
+    }
+}
+
 /* The mark found from the end of an object is checked as well. */
 static void
 test_flip_tail(void **state)
@@ -514,6 +539,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_flip),
+        cmocka_unit_test(test_flip_header),
         cmocka_unit_test(test_flip_tail),
         cmocka_unit_test(test_cut),
         cmocka_unit_test(test_added),
