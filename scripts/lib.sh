@@ -40,13 +40,17 @@ server_init()
 server_install()
 {
     local out
-    out=$(mariadb-install-db --no-defaults --datadir="$1" \
+    # A server that starts empties its tmpdir of what looks like its own: no
+    # two of them may share one.
+    mkdir -p "$1.tmp"
+    out=$(mariadb-install-db --no-defaults --datadir="$1" --tmpdir="$1.tmp" \
         --user="$(id -un)" --auth-root-authentication-method=normal \
         --skip-test-db --innodb-log-file-size=16M 2>&1) || {
         echo "$out" >&2
         echo "mariadb-install-db failed" >&2
         return 1
     }
+    rm -rf "$1.tmp"
 }
 
 server_program()

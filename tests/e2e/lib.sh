@@ -29,14 +29,14 @@ finish()
     done
     for pid in "${children[@]}"; do
         process_end "$pid" KILL
-    done
+    done 2>/dev/null
     for dir in "$T"/*/; do
         if [ -f "$dir/child" ]; then
             server_stop "${dir%/}" KILL
         else
             sandbox_stop "${dir%/}"
         fi
-    done
+    done 2>/dev/null
     if [ $rc -eq 0 ] && [ -z "${KEEP:-}" ]; then
         rm -rf "$T"
     else
@@ -70,7 +70,7 @@ source_server()
 # --grants` says.
 account()
 {
-    [ -f "$T/password" ] || echo "pa55 w'ord" >"$T/password"
+    (umask 077 && echo "pa55 w'ord" >"$T/password")
     sql "$1" "CREATE USER pitr@localhost IDENTIFIED BY 'pa55 w\\'ord'"
     pitr check --grants >"$T/grants.sql" || fail "check --grants: $?"
     mysql_client --socket="$1" <"$T/grants.sql"
@@ -114,10 +114,15 @@ stream_start()
     "$PITR" stream --config "$T/pitr.conf" "$@" >>"$T/stream.log" 2>&1 &
     STREAM=$!
     children+=("$STREAM")
-    if ! wait_until 20 stream_is_up; then
+    if ! wait_until 20 stream_is_up_or_gone || ! process_lives "$STREAM"; then
         cat "$T/stream.log"
         fail "the stream does not start"
     fi
+}
+
+stream_is_up_or_gone()
+{
+    ! process_lives "$STREAM" || stream_is_up
 }
 
 # The server shows the thread that sends it the log.
@@ -306,8 +311,12 @@ truth_defs()
         SELECT CONCAT('SHOW GRANTS FOR ', QUOTE(user), ';')
             FROM mysql.global_priv WHERE JSON_VALUE(priv, '\$.is_role')
             AND user <> 'PUBLIC' ORDER BY 1;
-        SELECT CONCAT('SELECT * FROM information_schema.triggers WHERE ',
-            'trigger_schema = ', QUOTE(schema_name),
+        SELECT CONCAT('SELECT event_manipulation, event_object_schema,',
+            'event_object_table, trigger_name, action_order,',
+            'action_statement, action_timing, sql_mode, definer,',
+            'character_set_client, collation_connection, database_collation',
+            ' FROM information_schema.triggers',
+            ' WHERE trigger_schema = ', QUOTE(schema_name),
             ' ORDER BY event_object_table, action_timing, event_manipulation,',
             ' action_order, trigger_name;')
             FROM information_schema.schemata WHERE schema_name $users_schemas
