@@ -234,6 +234,22 @@ test_length(void **state)
     struct scene *s = *state;
     struct buf back = {0};
 
+    /* A scan up to a length finds a mark that ends there, or refuses. */
+    for (size_t limit = 1; limit <= s->object.len + 1; limit++) {
+        struct source *src = source_of_memory(s->object.data, s->object.len);
+        struct seal_mark m;
+        int rc = seal_scan(src, &s->want, limit, false, NULL, &m);
+
+        assert_int_equal(rc,
+            limit <= s->object.len && last_mark_before(s, limit) == limit ? 1
+                                                                          : -1);
+        if (rc == 1) {
+            assert_int_equal(m.offset + m.size, limit);
+            assert_false(m.torn);
+            seal_mark_free(&m);
+        }
+        source_free(src);
+    }
     assert_int_equal(object_open(s->object.data, s->object.len, &s->want,
                          s->w.key, s->object.len, &back),
         0);
