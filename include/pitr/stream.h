@@ -16,6 +16,9 @@ struct stream_conf {
     uint64_t segment_bytes; /* plaintext after which a segment is closed */
     uint64_t segment_us;    /* age after which it is closed */
     int level;
+    /* Be one of the replicas for whose acknowledgement a semi-synchronous
+     * server waits: given only for what is durable.  Not with `once`. */
+    bool semisync;
     uint64_t retry_us;    /* longest pause between attempts to connect */
 };
 

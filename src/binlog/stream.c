@@ -151,6 +151,7 @@ stream_free(struct stream *s)
     origin_free(&s->from);
     free(s->gap);
     gtid_pos_free(&s->caught.missing);
+    free(s->ack.file);
 }
 
 int

@@ -182,7 +182,8 @@ repl_start(struct stream *s)
     struct repl_conf conf = {.server_id = s->server_id,
         .start = s->from.gtid, /* lent */
         .heartbeat_us = s->heartbeat_us,
-        .until_end = s->conf->once};
+        .until_end = s->conf->once,
+        .semisync = s->conf->semisync && !s->conf->once};
     struct db *db = db_open(&s->source, "source");
     char *text;
 
@@ -217,4 +218,5 @@ stream_disconnect(struct stream *s)
     db_close(s->side);
     s->side = NULL;
     caught_forget(&s->caught);
+    s->ack.since_us = 0;
 }

@@ -20,6 +20,13 @@ struct identity {
     char *version;
 };
 
+/* An acknowledgement that the server waits for. */
+struct ack {
+    uint64_t since_us; /* monotonic; 0: it waits for none */
+    char *file;
+    uint64_t pos;
+};
+
 /* Where a connection starts, and so the next segment. */
 struct origin {
     enum segment_cause cause;
@@ -59,6 +66,7 @@ struct stream {
     struct origin from;
     char *gap; /* the position is known to be gone, and why; NULL */
     struct caught caught;
+    struct ack ack;
     uint64_t lost_us; /* monotonic: when an outage began; 0: there is none */
     bool streamed;    /* a connection was of use once */
     bool checked;     /* the file that the server began with is the right one */

@@ -14,6 +14,7 @@
 #define WAIT_US 250000  /* for an event, so that a stop is seen soon */
 #define QUIET_US 100000 /* without an event: what is pending is flushed */
 #define ASK_US 3000000  /* between questions for the server's clock */
+#define ACK_US 5000     /* longest wait for more, while the server waits */
 #define STALL_MAX_US 600000000 /* see stall_check() */
 #define IDLE_MARK_US 10000000  /* between marks that only tell the time */
 
@@ -165,41 +166,84 @@ stall_check(struct stream *s, uint64_t now)
         "the server has transactions that it does not send (RESET MASTER?)");
 }
 
-/* What is due by the clock.  quiet: no event came lately. */
-static int
+/* The event that was stored last, and all before it, is to be acknowledged. */
+static void
+ack_note(struct stream *s)
+{
+    struct ack *a = &s->ack;
+
+    if (!repl_wants_ack(s->repl))
+        return;
+    if (a->since_us == 0)
+        a->since_us = time_mono_us();
+    if (a->file == NULL || strcmp(a->file, repl_file(s->repl)) != 0) {
+        free(a->file);
+        a->file = xstrdup(repl_file(s->repl));
+    }
+    a->pos = repl_offset(s->repl);
+}
+
+/* quiet: no event is there. */
+static bool
+flush_is_due(const struct stream *s, uint64_t now, bool quiet)
+{
+    uint64_t flush_us = s->conf->flush_us;
+
+    /* One flush for all that the server has sent by now. */
+    if (s->ack.since_us != 0 && (quiet || now - s->ack.since_us >= ACK_US))
+        return true;
+    if (s->dirty_since_us != 0 &&
+        (now - s->dirty_since_us >= flush_us ||
+            (quiet && now - s->flushed_us >= flush_us)))
+        return true;
+    return s->caught.known_us >=
+        segment_now(s->writer)->complete_until_us + IDLE_MARK_US;
+}
+
+static enum outcome
+flush(struct stream *s)
+{
+    struct ack *a = &s->ack;
+
+    if (stream_store_flush(s) < 0)
+        return OUTCOME_FAULT;
+    if (a->since_us != 0 && repl_ack(s->repl, a->file, a->pos) < 0)
+        return OUTCOME_SOURCE;
+    a->since_us = 0;
+    return OUTCOME_GO_ON;
+}
+
+/* What is due by the clock. */
+static enum outcome
 tick(struct stream *s, bool quiet)
 {
-    uint64_t now = time_mono_us(), flush_us = s->conf->flush_us;
-    bool due;
+    uint64_t now = time_mono_us();
+    enum outcome what = OUTCOME_GO_ON;
 
     if (s->writer == NULL)
-        return 0;
-    ask(s, now);
-    due = s->dirty_since_us != 0 &&
-        (now - s->dirty_since_us >= flush_us ||
-            (quiet && now - s->flushed_us >= flush_us));
-    if (s->caught.known_us >=
-        segment_now(s->writer)->complete_until_us + IDLE_MARK_US)
-        due = true;
-    if (due && stream_store_flush(s) < 0)
-        return -1;
-    if (cut_is_due(s, now))
-        return cut(s);
-    return 0;
+        return OUTCOME_GO_ON;
+    if (s->ack.since_us == 0)
+        ask(s, now);
+    if (flush_is_due(s, now, quiet))
+        what = flush(s);
+    if (what == OUTCOME_GO_ON && cut_is_due(s, now) && cut(s) < 0)
+        what = OUTCOME_FAULT;
+    return what;
 }
 
 static uint64_t
 wait_us(const struct stream *s)
 {
-    uint64_t since, wait = QUIET_US;
+    uint64_t since;
 
+    if (s->ack.since_us != 0)
+        return 0;
     if (s->dirty_since_us == 0)
         return WAIT_US;
     since = time_mono_us() - s->dirty_since_us;
     if (since >= s->conf->flush_us)
         return 0;
-    wait = MIN(wait, s->conf->flush_us - since);
-    return wait;
+    return MIN(QUIET_US, s->conf->flush_us - since);
 }
 
 /* The log's end, with `once`. */
@@ -227,12 +271,14 @@ stream_events(struct stream *s)
             return OUTCOME_SOURCE;
         if (got == REPL_END)
             return end(s);
-        if (got == REPL_EVENT)
+        if (got == REPL_EVENT) {
             what = event(s, &e);
-        else if (stall_check(s, time_mono_us()) < 0)
-            return OUTCOME_SOURCE;
-        if (tick(s, got == REPL_IDLE) < 0 && what == OUTCOME_GO_ON)
-            what = OUTCOME_FAULT;
+            ack_note(s);
+        } else if (stall_check(s, time_mono_us()) < 0) {
+            what = OUTCOME_SOURCE;
+        }
+        if (what == OUTCOME_GO_ON)
+            what = tick(s, got == REPL_IDLE);
     }
     return what;
 }

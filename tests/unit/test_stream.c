@@ -229,7 +229,7 @@ repo_make(struct lab *l)
 }
 
 struct run {
-    bool once;
+    bool once, semisync;
     uint64_t segment_bytes, flush_us;
 };
 
@@ -242,6 +242,7 @@ stream_child(struct lab *l, const struct run *run)
     struct stream_report report;
     struct stream_conf conf = {.source = &source,
         .once = run->once,
+        .semisync = run->semisync,
         .flush_us = run->flush_us ? run->flush_us : 200000,
         .segment_bytes = run->segment_bytes ? run->segment_bytes : 1 << 28,
         .segment_us = 3600000000ull,
@@ -258,14 +259,16 @@ stream_child(struct lab *l, const struct run *run)
     if (rc < 0)
         fprintf(stderr, "stream: %s\n", err_text());
     repo_close(r);
-    _exit(rc < 0 ? (int)err_kind() : 0);
+    exit(rc < 0 ? (int)err_kind() : 0); /* with a look for leaks */
 }
 
 static void
 stream_start(struct lab *l, struct run run)
 {
-    pid_t pid = fork();
+    pid_t pid;
 
+    fflush(NULL);
+    pid = fork();
     assert_true(pid >= 0);
     if (pid == 0)
         stream_child(l, &run);
@@ -410,6 +413,17 @@ writer_ended(pid_t pid, int options_wait)
     assert_int_equal(got, pid);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     return true;
+}
+
+/* How many replicas acknowledge. */
+static int
+semisync_clients(struct lab *l, uint64_t *out)
+{
+    return db_value_u64(l->db, out,
+               "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS "
+               "WHERE VARIABLE_NAME='Rpl_semi_sync_master_clients'") < 0
+        ? -1
+        : 0;
 }
 
 /* --- tests --- */
@@ -876,6 +890,53 @@ test_failover(void **state)
     check_all(l, from);
 }
 
+/* What a client of the server was told is committed is durable by then, also
+ * where the stream dies at once. */
+static void
+test_semisync(void **state)
+{
+    struct lab *l = *state;
+    size_t from = now_in_log(l);
+    uint64_t yes;
+    char *text;
+
+    repo_make(l);
+    sql(l, "SET GLOBAL rpl_semi_sync_master_timeout=10000");
+    sql(l, "SET GLOBAL rpl_semi_sync_master_enabled=1");
+    for (int run = 0; run < 3; run++) {
+        stream_start(l, (struct run){.semisync = true, .flush_us = 60000000});
+        for (int i = 0; i < 500; i++) {
+            assert_int_equal(semisync_clients(l, &yes), 0);
+            if (yes > 0)
+                break;
+            usleep(20000);
+        }
+        assert_int_equal(yes, 1);
+        for (int i = 0; i < 20; i++) {
+            struct segment_tail t;
+            char *is;
+
+            sql(l, "INSERT INTO d.t VALUES(NULL,'acknowledged')");
+            assert_int_equal(tail(l, &t), 1);
+            is = gtid_pos_text(&t.state.gtid);
+            assert_int_equal(
+                db_value(l->db, &text, "SELECT @@gtid_binlog_pos"), 1);
+            assert_string_equal(is, text);
+            free(is);
+            free(text);
+            segment_tail_free(&t);
+        }
+        assert_int_equal(stream_end(l, SIGKILL), 128 + SIGKILL);
+        for (int i = 0; i < 500 && yes > 0; i++) {
+            usleep(20000);
+            assert_int_equal(semisync_clients(l, &yes), 0);
+        }
+    }
+    sql(l, "SET GLOBAL rpl_semi_sync_master_enabled=0");
+    assert_int_equal(stream_once(l), 0);
+    check_all(l, from);
+}
+
 /* Objects that a crash left without a header, or with nothing after it. */
 static void
 test_aborted_segments(void **state)
@@ -1021,10 +1082,11 @@ main(int argc, char **argv)
         cmocka_unit_test_teardown(test_server_restarts, after_each),
         cmocka_unit_test_teardown(test_purge, after_each),
         cmocka_unit_test_teardown(test_failover, after_each),
-        cmocka_unit_test_teardown(test_incident, after_each),
         cmocka_unit_test_teardown(test_server_put_back, after_each),
         cmocka_unit_test_teardown(test_aborted_segments, after_each),
         cmocka_unit_test_teardown(test_stock_tool, after_each),
+        cmocka_unit_test_teardown(test_semisync, after_each),
+        cmocka_unit_test_teardown(test_incident, after_each),
         cmocka_unit_test_teardown(test_reset_master, after_each),
         cmocka_unit_test_teardown(test_reset_master_twin, after_each),
         cmocka_unit_test_teardown(test_reset_master_live, after_each),
