@@ -40,12 +40,14 @@ struct windows {
 /*
  * The log that goes on from a backup: where its snapshot's position lies in an
  * unbroken run of segments.  1 with the first segment to read and their number
- * (0 where the snapshot is the very end); 0 where no log covers it.  Pure.
+ * (at least one); 0 where no log covers it.  Pure.
  */
 int catalog_chain(const struct catalog *c, size_t backup, size_t *first,
     size_t *n);
-/* The end of an epoch: the moment up to which its log is known to be whole. */
+/* The moment up to which the log is known to be whole: of a segment, of n
+ * segments of one epoch.  0: not known. */
 uint64_t segment_whole_until(const struct segment_state *s);
+uint64_t catalog_whole_until(const struct catalog *c, size_t first, size_t n);
 
 /* Pure. */
 void catalog_windows(const struct catalog *c, struct windows *out);
@@ -67,12 +69,13 @@ struct plan {
     size_t backup;
     size_t first_segment, segments; /* 0 segments: the backup alone */
     struct cutoff cutoff;
-    bool broken_end; /* a gap follows the last segment */
+    bool broken_end; /* there is more log, beyond a gap */
 };
 /*
  * Pure.  ERR_GAP where the cutoff is outside of the windows (the error's hint
- * lists them).  backup_id (may be NULL) forces one.  For a GTID the newest
- * backup that does not yet include it is taken.
+ * lists them).  backup_id (may be NULL) forces one.  For the newest state the
+ * backup whose log reaches furthest is taken, for a moment the newest before
+ * it, for a GTID the newest that does not yet include it.
  */
 int plan_make(const struct catalog *c, const struct cutoff *cutoff,
     const char *backup_id, struct plan *out);

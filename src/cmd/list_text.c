@@ -46,7 +46,7 @@ put_epoch(const struct catalog *c, size_t i, size_t end, struct buf *out)
     char from[TIME_BOTH], to[TIME_BOTH], size[TIME_TEXT];
     char *begin = gtid_pos_text(&first->start.gtid);
     char *stop = gtid_pos_text(&last->state.gtid);
-    uint64_t until = segment_whole_until(&last->state), bytes = 0, groups = 0;
+    uint64_t until = catalog_whole_until(c, i, end - i), bytes = 0, groups = 0;
 
     for (size_t k = i; k < end; k++) {
         bytes += c->segment[k].size;

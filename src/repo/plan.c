@@ -44,7 +44,7 @@ reach_of(const struct catalog *c, size_t backup, struct reach *out)
         const struct segment_state *s =
             &c->segment[out->first + out->n - 1].state;
 
-        out->to_us = segment_whole_until(s);
+        out->to_us = catalog_whole_until(c, out->first, out->n);
         if (out->to_us < b->snapshot_us)
             out->to_us = b->snapshot_us;
         out->to = &s->gtid;
@@ -94,11 +94,33 @@ refuse_cutoff(
                                  : "");
 }
 
+/* Is there log that goes on after what is reached from a backup? */
+static bool
+is_cut_off(const struct catalog *c, size_t backup, const struct reach *r)
+{
+    if (r->n > 0)
+        return r->first + r->n < c->segments;
+    return c->segments > 0 &&
+        segment_whole_until(&c->segment[c->segments - 1].state) >
+        c->backup[backup].snapshot_us;
+}
+
+static void
+plan_set(struct plan *p, const struct catalog *c, size_t backup,
+    const struct reach *r)
+{
+    p->backup = backup;
+    p->first_segment = r->first;
+    p->segments = r->n;
+    p->broken_end = is_cut_off(c, backup, r);
+}
+
 int
 plan_make(const struct catalog *c, const struct cutoff *cutoff,
     const char *backup_id, struct plan *out)
 {
-    bool known = backup_id == NULL;
+    bool known = backup_id == NULL, found = false;
+    uint64_t furthest = 0;
     struct reach r;
 
     memset(out, 0, sizeof *out);
@@ -110,14 +132,16 @@ plan_make(const struct catalog *c, const struct cutoff *cutoff,
         if (backup_id != NULL && strcmp(backup_id, c->backup[i].id) != 0)
             continue;
         known = true;
-        if (!reaches(c, i, cutoff, &r))
+        if (!reaches(c, i, cutoff, &r) || (found && r.to_us <= furthest))
             continue;
-        out->backup = i;
-        out->first_segment = r.first;
-        out->segments = r.n;
-        out->broken_end = r.n > 0 && r.first + r.n < c->segments;
-        return 0;
+        plan_set(out, c, i, &r);
+        found = true;
+        furthest = r.to_us;
+        if (cutoff->kind != CUTOFF_NEWEST) /* the newest of those that do */
+            break;
     }
+    if (found)
+        return 0;
     if (!known) {
         err_set(ERR_NOREPO, "there is no backup %s", backup_id);
         return err_hint("\"pitr list\" shows the backups.");

@@ -9,10 +9,23 @@
 #include "pitr/mem.h"
 #include "pitr/times.h"
 
+#define DAY_US (UINT64_C(86400) * 1000000)
+
 uint64_t
 segment_whole_until(const struct segment_state *s)
 {
     return MAX(s->complete_until_us, s->newest_us);
+}
+
+uint64_t
+catalog_whole_until(const struct catalog *c, size_t first, size_t n)
+{
+    uint64_t until = 0;
+
+    /* A segment that was just begun may know less than the one before. */
+    for (size_t i = first; i < first + n; i++)
+        until = MAX(until, segment_whole_until(&c->segment[i].state));
+    return until;
 }
 
 /* One past the last segment of the run that starts an epoch at `first`. */
@@ -27,64 +40,153 @@ epoch_end(const struct catalog *c, size_t first)
     return i;
 }
 
+/* Is binlog file a a later one than b?  `unknown` where they have different
+ * base names. */
+static bool
+file_is_later(const char *a, const char *b, bool unknown)
+{
+    const char *x = strrchr(a, '.'), *y = strrchr(b, '.');
+
+    if (x == NULL || y == NULL || x - a != y - b ||
+        strncmp(a, b, (size_t)(x - a)) != 0)
+        return unknown;
+    return strtoull(x + 1, NULL, 10) > strtoull(y + 1, NULL, 10);
+}
+
+/*
+ * The file of this segment existed at the snapshot: one of the same name that
+ * was begun later is another file.  When it was begun is told by the statement
+ * that caused it, which may have said SET TIMESTAMP: not so far in the future.
+ */
+static bool
+was_begun(const struct segment_info *s, const struct backup_info *b)
+{
+    uint64_t begun_us = s->start.source_created * UINT64_C(1000000);
+
+    if (begun_us > s->start.started_us + DAY_US)
+        begun_us = s->start.started_us;
+    return begun_us <= b->snapshot_us;
+}
+
+static bool
+holds_numbers(const struct segment_info *s, const struct backup_info *b)
+{
+    return gtid_pos_covered(&s->start.gtid, &b->gtid) &&
+        gtid_pos_covered(&b->gtid, &s->state.gtid);
+}
+
 /* Is the snapshot's place in the server's file within this segment? */
 static bool
 holds_place(const struct segment_info *s, const struct backup_info *b)
 {
-    if (strcmp(s->start.source_file, b->source_file) != 0)
+    const struct segment_state *end = &s->state;
+
+    if (s->start.server_id != b->server_id ||
+        strcmp(s->start.source_file, b->source_file) != 0 || !was_begun(s, b) ||
+        !holds_numbers(s, b))
         return false;
-    if (b->source_pos > s->state.source_pos)
-        return false;
-    return b->source_pos >= s->start.source_pos ||
-        gtid_pos_equal(&s->start.gtid, &b->gtid);
+    /* Between two transactions are other events, and places among them. */
+    if (gtid_pos_equal(&s->start.gtid, &b->gtid))
+        return true;
+    /* Positions in events have 32 bits. */
+    if (b->source_pos > UINT32_MAX)
+        return true;
+    return b->source_pos >= s->start.source_pos &&
+        (b->source_pos <= end->source_pos ||
+            gtid_pos_equal(&end->gtid, &b->gtid));
+}
+
+/* Does the snapshot's place, in a file of which there is no segment, lie right
+ * before segment i of the epoch [first, end)?  Or at its end, for i == end. */
+static bool
+is_before(const struct catalog *c, size_t first, size_t end, size_t i,
+    const struct backup_info *b)
+{
+    const struct segment_info *before = i > first ? &c->segment[i - 1] : NULL;
+    const struct segment_info *after = i < end ? &c->segment[i] : NULL;
+    const struct gtid_pos *gtid =
+        after != NULL ? &after->start.gtid : &before->state.gtid;
+
+    return gtid_pos_equal(gtid, &b->gtid) &&
+        (before == NULL ||
+            (was_begun(before, b) &&
+                file_is_later(
+                    b->source_file, before->start.source_file, true))) &&
+        (after == NULL ||
+            file_is_later(after->start.source_file, b->source_file, true));
+}
+
+/* How well an epoch goes on from a backup. */
+enum fit {
+    FIT_NOT,
+    FIT_NUMBERS, /* by its GTID, in the log of another server */
+    FIT_BEGUN,   /* the same, and the file was there at the snapshot */
+    FIT_BESIDE,  /* by its GTID and the order of the files */
+    FIT_PLACE,   /* by its GTID and its place in the file */
+};
+
+/* Segment i of the epoch [first, end), or its end. */
+static enum fit
+fit_at(const struct catalog *c, size_t first, size_t end, size_t i,
+    const struct backup_info *b)
+{
+    const struct segment_info *s = &c->segment[MIN(i, end - 1)];
+
+    if (i < end && holds_place(s, b))
+        return FIT_PLACE;
+    if (s->start.server_id == b->server_id)
+        return is_before(c, first, end, i, b) ? FIT_BESIDE : FIT_NOT;
+    if (i == end || !holds_numbers(s, b))
+        return FIT_NOT;
+    return was_begun(s, b) ? FIT_BEGUN : FIT_NUMBERS;
 }
 
 /*
- * Does the epoch [first, end) go on from the backup?  By its GTID position;
- * and, for the same server, the snapshot's place in the server's binlog has to
- * lie in one of the segments too, since after RESET MASTER the same numbers
- * come again with other content.
+ * Does the epoch [first, end) go on from the backup, and from which segment?
+ *
+ * After RESET MASTER the same numbers come again with other content, in files
+ * of the same names.  So for the same server the snapshot's place has to lie
+ * in the log too, in a file that was there at that time; and a log that has
+ * more than the snapshot has to reach beyond its time.
  */
-static bool
-epoch_covers(const struct catalog *c, size_t first, size_t end,
-    const struct backup_info *b)
+static enum fit
+epoch_fit(const struct catalog *c, size_t first, size_t end,
+    const struct backup_info *b, size_t *at)
 {
-    if (!gtid_pos_covered(&c->segment[first].start.gtid, &b->gtid) ||
-        !gtid_pos_covered(&b->gtid, &c->segment[end - 1].state.gtid))
-        return false;
-    for (size_t i = first; i < end; i++) {
-        const struct segment_info *s = &c->segment[i];
+    enum fit best = FIT_NOT;
 
-        if (s->start.server_id != b->server_id || holds_place(s, b))
-            return true;
+    if (!gtid_pos_equal(&c->segment[end - 1].state.gtid, &b->gtid) &&
+        catalog_whole_until(c, first, end - first) + 1000000 <= b->snapshot_us)
+        return FIT_NOT;
+    for (size_t i = first; i <= end; i++) {
+        enum fit is = fit_at(c, first, end, i, b);
+
+        if (is == FIT_NOT || is < best)
+            continue;
+        best = is;
+        *at = MIN(i, end - 1);
     }
-    /* The snapshot may stand at the very start of a file of which nothing has
-     * been streamed yet, or at the place where the run begins. */
-    return gtid_pos_equal(&c->segment[end - 1].state.gtid, &b->gtid) ||
-        gtid_pos_equal(&c->segment[first].start.gtid, &b->gtid);
+    return best;
 }
 
 int
 catalog_chain(const struct catalog *c, size_t backup, size_t *first, size_t *n)
 {
-    const struct backup_info *b = &c->backup[backup];
+    enum fit best = FIT_NOT;
 
-    for (size_t i = 0; i < c->segments;) {
-        size_t end = epoch_end(c, i), at = i;
+    for (size_t i = 0, end; i < c->segments; i = end) {
+        size_t at = i;
+        enum fit is;
 
-        if (!epoch_covers(c, i, end, b)) {
-            i = end;
+        end = epoch_end(c, i);
+        is = epoch_fit(c, i, end, &c->backup[backup], &at);
+        if (is == FIT_NOT || is < best)
             continue;
-        }
-        /* The last segment that starts at or before the snapshot. */
-        while (at + 1 < end &&
-            gtid_pos_covered(&c->segment[at + 1].start.gtid, &b->gtid))
-            at++;
+        best = is; /* of equal ones the newest */
         *first = at;
         *n = end - at;
-        return 1;
     }
-    return 0;
+    return best != FIT_NOT;
 }
 
 void
@@ -104,7 +206,7 @@ catalog_windows(const struct catalog *c, struct windows *out)
         if (catalog_chain(c, i, &first, &n)) {
             const struct segment_state *s = &c->segment[first + n - 1].state;
 
-            w.to_us = MAX(b->snapshot_us, segment_whole_until(s));
+            w.to_us = MAX(b->snapshot_us, catalog_whole_until(c, first, n));
             gtid_pos_copy(&w.to, &s->gtid);
         }
         if (last != NULL && w.to_us > w.from_us && w.to_us == last->to_us &&
