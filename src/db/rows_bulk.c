@@ -45,8 +45,10 @@ db_bulk_setup(struct db *db)
 {
     if (db_exec(db, "SET NAMES binary") < 0)
         return -1;
-    return db_exec(
-        db, "SET SESSION unique_checks=0, foreign_key_checks=0, sql_log_bin=0");
+    /* check_constraint_checks: what is there may be older than the rule. */
+    return db_exec(db,
+        "SET SESSION unique_checks=0, foreign_key_checks=0,"
+        "check_constraint_checks=0, sql_log_bin=0");
 }
 
 /*

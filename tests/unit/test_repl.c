@@ -456,6 +456,31 @@ test_tls(void **state)
     seen_free(&s);
 }
 
+/* A certificate that is not for this server's name is refused where that is
+ * asked for, and nowhere else. */
+static void
+test_tls_verify(void **state)
+{
+    struct db_conf conf = testserver_conf(&server);
+    char ca[96], other[96];
+    struct db *conn;
+
+    (void)state;
+    snprintf(ca, sizeof ca, "%s/cert", server.dir);
+    snprintf(other, sizeof other, "%s/no-such-file", server.dir);
+    conf.ssl = true;
+    conf.ssl_ca = ca;
+    if ((conn = db_open(&conf, "source")) == NULL)
+        fail_msg("%s", err_text());
+    db_close(conn);
+    conf.ssl_verify = true;
+    assert_null(db_open(&conf, "source"));
+    assert_int_equal(err_kind(), ERR_FAILED);
+    conf.ssl_verify = false;
+    conf.ssl_ca = other;
+    assert_null(db_open(&conf, "source"));
+}
+
 /* Events larger than a packet of the protocol. */
 static void
 test_large_event(void **state)
@@ -660,6 +685,7 @@ main(void)
         cmocka_unit_test(test_live),
         cmocka_unit_test(test_files),
         cmocka_unit_test(test_tls),
+        cmocka_unit_test(test_tls_verify),
         cmocka_unit_test(test_large_event),
         cmocka_unit_test(test_semisync),
         cmocka_unit_test(test_same_id),

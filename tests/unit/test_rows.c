@@ -573,6 +573,30 @@ test_row_by_row(void **state)
     assert_int_equal(n, 20);
 }
 
+/* Names in other scripts under SET NAMES binary; rows that violate a CHECK,
+ * and a row whose AUTO_INCREMENT column is 0, are stored as they are. */
+static void
+test_odd_tables(void **state)
+{
+    uint64_t warnings;
+
+    (void)state;
+    exec_ok(judge, "DROP TABLE IF EXISTS a, b");
+    exec_ok(judge,
+        "CREATE TABLE a (id INT PRIMARY KEY AUTO_INCREMENT, "
+        "c VARCHAR(20), CHECK (c <> 'x'))");
+    exec_ok(judge, "CREATE TABLE `t\xc3\xa9st \xe2\x82\xac.`` b` LIKE a");
+    exec_ok(judge, "SET check_constraint_checks=0");
+    exec_ok(judge, "INSERT INTO a VALUES (0,'x'),(-5,'x'),(7,'y')");
+    exec_ok(judge, "SET check_constraint_checks=1");
+    copy_rows("SELECT `id`, `c` FROM a",
+        "INSERT INTO `t\xc3\xa9st \xe2\x82\xac.`` b` (`id`, `c`) VALUES (?,?)",
+        &warnings);
+    assert_int_equal(warnings, 0);
+    exec_ok(judge, "RENAME TABLE `t\xc3\xa9st \xe2\x82\xac.`` b` TO b");
+    assert_same("odd");
+}
+
 /* Every engine takes rows in bulk. */
 static void
 test_engines(void **state)
@@ -616,6 +640,7 @@ main(void)
         cmocka_unit_test(test_read_errors),
         cmocka_unit_test(test_bulk_errors),
         cmocka_unit_test(test_row_by_row),
+        cmocka_unit_test(test_odd_tables),
         cmocka_unit_test(test_engines),
     };
 

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "pitr/err.h"
@@ -71,14 +72,15 @@ show_log(const struct testserver *ts)
 static int
 install(const struct testserver *ts)
 {
-    char datadir[96];
+    char datadir[96], tmpdir[96];
     char *argv[] = {"mariadb-install-db", "--no-defaults",
         "--auth-root-authentication-method=normal", "--skip-test-db",
-        "--user=root", datadir, NULL};
+        "--user=root", datadir, tmpdir, NULL};
     int status;
     pid_t pid;
 
     snprintf(datadir, sizeof datadir, "--datadir=%s/data", ts->dir);
+    snprintf(tmpdir, sizeof tmpdir, "--tmpdir=%s/tmp", ts->dir);
     if ((pid = spawn(ts, argv)) < 0 || waitpid(pid, &status, 0) != pid ||
         status != 0) {
         show_log(ts);
@@ -109,15 +111,16 @@ await(struct testserver *ts)
 int
 testserver_again(struct testserver *ts, const char *const *options)
 {
-    char datadir[96], socket[128], pidfile[96];
+    char datadir[96], tmpdir[96], socket[128], pidfile[96];
     char *argv[ARGS_MAX] = {mariadbd, "--no-defaults", "--user=root", datadir,
-        socket, pidfile, "--innodb-buffer-pool-size=32M",
+        tmpdir, socket, pidfile, "--innodb-buffer-pool-size=32M",
         "--innodb-log-file-size=32M", "--innodb-flush-log-at-trx-commit=0",
         "--innodb-use-native-aio=0", "--debug-no-sync=1", "--skip-name-resolve",
         "--loose-feedback=OFF"};
-    size_t n = 13;
+    size_t n = 14;
 
     snprintf(datadir, sizeof datadir, "--datadir=%s/data", ts->dir);
+    snprintf(tmpdir, sizeof tmpdir, "--tmpdir=%s/tmp", ts->dir);
     snprintf(socket, sizeof socket, "--socket=%s", ts->socket);
     snprintf(pidfile, sizeof pidfile, "--pid-file=%s/pid", ts->dir);
     if (ts->port == 0)
@@ -134,6 +137,7 @@ int
 testserver_start(struct testserver *ts, const char *const *options)
 {
     const char *tmp = getenv("TMPDIR");
+    char tmp_path[96];
 
     if (!testserver_installed())
         return err_set(ERR_FAILED, "no mariadbd on this machine");
@@ -143,6 +147,11 @@ testserver_start(struct testserver *ts, const char *const *options)
     if (mkdtemp(ts->dir) == NULL)
         return err_sys(ERR_FAILED, "%s", ts->dir);
     snprintf(ts->socket, sizeof ts->socket, "%s/sock", ts->dir);
+    /* A server that starts sweeps temporary tables out of its tmpdir, also
+     * those of another server: each has its own. */
+    snprintf(tmp_path, sizeof tmp_path, "%s/tmp", ts->dir);
+    if (mkdir(tmp_path, 0700) < 0)
+        return err_sys(ERR_FAILED, "%s", tmp_path);
     ts->pid = 0;
     if (install(ts) < 0 || testserver_again(ts, options) < 0) {
         testserver_remove(ts);

@@ -9,10 +9,11 @@
 #include <sys/types.h>
 #include "pitr/db.h"
 
-struct testserver {
+struct testserver { /* zero it to start; set port to have a network */
     char dir[64];
     char socket[96];
-    unsigned port; /* 0 without network */
+    unsigned port; /* 0: no network; else also give --port=... and
+                      --bind-address=127.0.0.1 as options */
     pid_t pid;
 };
 
