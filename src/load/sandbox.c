@@ -107,6 +107,7 @@ install(const struct sandbox_place *p)
 {
     const char *argv[16];
     char *datadir = xasprintf("--datadir=%s", p->datadir);
+    char *tmpdir = xasprintf("--tmpdir=%s", p->tmpdir);
     char *user = xasprintf("--user=%s", p->user);
     char *root = xasprintf("--auth-root-socket-user=%s", p->user);
     char *base =
@@ -119,6 +120,7 @@ install(const struct sandbox_place *p)
     if (base != NULL)
         argv[n++] = base;
     argv[n++] = datadir;
+    argv[n++] = tmpdir;
     argv[n++] = user;
     argv[n++] = root;
     argv[n++] = "--auth-root-authentication-method=socket";
@@ -127,6 +129,7 @@ install(const struct sandbox_place *p)
     argv[n] = NULL;
     pid = start(argv, p->install_log);
     free(datadir);
+    free(tmpdir);
     free(user);
     free(root);
     free(base);

@@ -153,6 +153,7 @@ sandbox_place_make(
     p->dir = cwd == NULL ? xstrdup(dir) : xasprintf("%s/%s", cwd, dir);
     free(cwd);
     p->datadir = xasprintf("%s/data", p->dir);
+    p->tmpdir = xasprintf("%s/tmp", p->dir);
     p->socket = xasprintf("%s/mysqld.sock", p->dir);
     p->pid_file = xasprintf("%s/mysqld.pid", p->dir);
     p->error_log = xasprintf("%s/error.log", p->dir);
@@ -160,7 +161,13 @@ sandbox_place_make(
     if (own_name(&p->user) < 0 || check_socket(p->socket) < 0 ||
         find_programs(p, mariadbd) < 0 || check_empty(p->dir) < 0)
         return -1;
-    return dir_make(p->dir, 0700);
+    if (dir_make(p->dir, 0700) < 0)
+        return -1;
+    /*
+     * Its own, because a server that starts removes all temporary tables from
+     * its tmpdir: in /tmp also those of another server that is at work.
+     */
+    return dir_make(p->tmpdir, 0700);
 }
 
 void
@@ -168,6 +175,7 @@ sandbox_place_free(struct sandbox_place *p)
 {
     free(p->dir);
     free(p->datadir);
+    free(p->tmpdir);
     free(p->socket);
     free(p->pid_file);
     free(p->error_log);
@@ -223,6 +231,7 @@ sandbox_argv(const struct sandbox_place *p, int lower_case)
     if (geteuid() == 0)
         a[n++] = xstrdup("--user=root");
     a[n++] = xasprintf("--datadir=%s", p->datadir);
+    a[n++] = xasprintf("--tmpdir=%s", p->tmpdir);
     a[n++] = xasprintf("--socket=%s", p->socket);
     a[n++] = xasprintf("--pid-file=%s", p->pid_file);
     a[n++] = xasprintf("--log-error=%s", p->error_log);
@@ -286,12 +295,12 @@ sandbox_readme(const struct sandbox_place *p)
         "    mariadb-admin --no-defaults --socket=%s --user=%s shutdown\n\n"
         "Start again:\n"
         "    %s --no-defaults%s --datadir=%s \\\n"
-        "        --socket=%s --pid-file=%s \\\n"
+        "        --tmpdir=%s --socket=%s --pid-file=%s \\\n"
         "        --log-error=%s --skip-networking --skip-slave-start &\n\n"
         "What it says: %s\n"
         "When it is stopped and no longer needed, remove %s.\n",
         p->user, p->socket, p->user, p->socket, p->user, p->mariadbd,
-        geteuid() == 0 ? " --user=root" : "", p->datadir, p->socket,
+        geteuid() == 0 ? " --user=root" : "", p->datadir, p->tmpdir, p->socket,
         p->pid_file, p->error_log, p->error_log, p->dir);
     rc = file_create(path, 0644, b.data, b.len);
     sandbox_argv_free(argv);

@@ -9,7 +9,7 @@
 
 struct sandbox_place {
     char *dir; /* absolute */
-    char *datadir, *socket, *pid_file, *error_log, *install_log;
+    char *datadir, *tmpdir, *socket, *pid_file, *error_log, *install_log;
     char *mariadbd, *install_db;
     char *basedir; /* NULL: the programs' own */
     char *user;    /* name of this process's user */
