@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -45,6 +46,8 @@ spawn(const struct testserver *ts, char *const *argv)
         char log[96];
         int fd;
 
+        /* A test that dies leaves no server. */
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
         snprintf(log, sizeof log, "%s/log", ts->dir);
         fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
         if (fd < 0 || dup2(fd, 1) < 0 || dup2(fd, 2) < 0)
