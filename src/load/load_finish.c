@@ -100,10 +100,11 @@ one_event(
     const char *name = db_cell(r, row, EV_NAME);
     const char *altered = db_cell(r, row, EV_ALTERED);
     const struct schema_object *o = recorded(l, schema, name);
-    uint64_t snapshot = l->conf->manifest->info.snapshot_us / 1000000;
+    uint64_t at = altered == NULL ? 0 : strtoull(altered, NULL, 10);
 
-    if (o != NULL && altered != NULL &&
-        strtoull(altered, NULL, 10) == snapshot &&
+    if (o != NULL &&
+        (at == l->conf->manifest->info.snapshot_us / 1000000 ||
+            at == LOAD_EVENT_PAST) &&
         strcmp(o->extra, "SLAVESIDE_DISABLED") == 0)
         return 0; /* as it was at the source */
     if (o != NULL && strcmp(o->extra, "DISABLED") == 0) {

@@ -123,42 +123,51 @@ load_sequences(struct db *db, struct load *l)
     return 0;
 }
 
-/* The server does not create an event whose time is over and says so only by
- * a note. */
+/*
+ * The server does not create an event whose time is over, and says so only by
+ * a note.  Where it was over at the snapshot, the source has kept it because
+ * its scheduler was off.
+ */
 static int
-check_event(struct db *db, const struct schema_object *o)
+create_event(struct db *db, struct load *l, const struct schema_object *o)
 {
     char *schema = load_quoted(o->schema), *name = load_quoted(o->name);
     uint64_t there = 0;
-    int rc = db_value_u64(db, &there,
-        "SELECT COUNT(*) FROM information_schema.EVENTS "
-        "WHERE EVENT_SCHEMA=%s AND EVENT_NAME=%s",
-        schema, name);
+    int rc = -1;
 
-    if (rc >= 0 && there == 0)
-        log_warn("event %s.%s is not restored: the server says that its time "
-                 "was over at the time of the backup",
-            o->schema, o->name);
+    l->event_s = l->conf->manifest->info.snapshot_us / 1000000;
+    if (load_object_create(db, l, o, o->sql) < 0 ||
+        db_value_u64(db, &there,
+            "SELECT COUNT(*) FROM information_schema.EVENTS "
+            "WHERE EVENT_SCHEMA=%s AND EVENT_NAME=%s",
+            schema, name) < 0)
+        goto out;
+    rc = 0;
+    l->event_s = LOAD_EVENT_PAST;
+    if (there == 0)
+        rc = load_object_create(db, l, o, o->sql);
+
+out:
     free(schema);
     free(name);
-    return rc < 0 ? -1 : 0;
+    return rc;
 }
 
 static int
 create_kind(struct db *db, struct load *l, enum schema_kind kind)
 {
+    int rc;
+
     for (size_t i = 0; i < l->objects; i++) {
         const struct schema_object *o = &l->object[i];
         if (o->kind != kind)
             continue;
         if (stop_asked())
             return stop_error();
-        if (load_object_create(db, l, o, o->sql) < 0) {
-            if (load_skip(db, o) < 0)
-                return -1;
-        } else if (kind == SCHEMA_EVENT && check_event(db, o) < 0) {
+        rc = kind == SCHEMA_EVENT ? create_event(db, l, o)
+                                  : load_object_create(db, l, o, o->sql);
+        if (rc < 0 && load_skip(db, o) < 0)
             return -1;
-        }
     }
     return 0;
 }

@@ -68,7 +68,8 @@ struct load {
     struct load_table *table; /* conf->manifest->tables of them */
     struct load_table *bare;  /* tables that have no rows stored */
     size_t bares;
-    char *account; /* whom the target takes us for: `user`@`host` */
+    uint64_t event_s; /* clock at which events are created, s since 1970 */
+    char *account;    /* whom the target takes us for: `user`@`host` */
 };
 
 /* load_schema.c */
@@ -114,6 +115,10 @@ int load_skip(struct db *db, const struct schema_object *o);
 int load_databases(struct db *db, struct load *l, const struct load_mark *old);
 int load_sequences(struct db *db, struct load *l);
 int load_code(struct db *db, struct load *l); /* routines ... events */
+
+/* An event is created at this second instead, where its time was over at the
+ * snapshot already. */
+#define LOAD_EVENT_PAST 1
 
 /* load_session.c: an object in the session it was created in */
 int load_object_create(struct db *db, const struct load *l,

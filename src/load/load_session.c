@@ -80,8 +80,7 @@ enter(struct db *db, const struct load *l, const struct schema_object *o)
     add_set(&b, "time_zone", o->time_zone);
     /* An event may lie in the past by now, but did not at the snapshot. */
     if (o->kind == SCHEMA_EVENT)
-        buf_fmt(&b, ", timestamp=%" PRIu64,
-            l->conf->manifest->info.snapshot_us / 1000000);
+        buf_fmt(&b, ", timestamp=%" PRIu64, l->event_s);
     rc = db_exec_bytes(db, (char *)b.data, b.len);
     buf_free(&b);
     return rc;
