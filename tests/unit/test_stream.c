@@ -937,6 +937,109 @@ test_semisync(void **state)
     check_all(l, from);
 }
 
+/* Checksums change, statements and rows are compressed, a domain is deleted:
+ * each also between two runs. */
+static void
+test_forms(void **state)
+{
+    static const char *const forms[] = {"SET GLOBAL binlog_checksum=NONE",
+        "SET GLOBAL log_bin_compress=1", "SET GLOBAL binlog_checksum=CRC32",
+        "SET GLOBAL log_bin_compress=0", "SET gtid_domain_id=9",
+        "SET gtid_domain_id=0"};
+    struct lab *l = *state;
+    size_t from = now_in_log(l);
+
+    repo_make(l);
+    assert_int_equal(stream_once(l), 0);
+    stream_start(l, (struct run){0});
+    for (size_t i = 0; i < NELEM(forms); i++) {
+        sql(l, forms[i]);
+        sql(l,
+            "INSERT INTO d.t SELECT NULL, REPEAT('z', 900) FROM "
+            "d.seq_1_to_100");
+        sql(l,
+            "CREATE OR REPLACE VIEW d.v AS SELECT a, b, a + 1 AS c, 'a text "
+            "that is long enough to be compressed' AS d FROM d.t");
+        if (i % 2 == 0)
+            continue;
+        await_captured(l);
+        assert_int_equal(stream_end(l, SIGTERM), 0);
+        stream_start(l, (struct run){0});
+    }
+    await_captured(l);
+    assert_int_equal(stream_end(l, SIGTERM), 0);
+    check_all(l, from);
+}
+
+/* Our position has a domain that the server has deleted. */
+static void
+test_domain_deleted(void **state)
+{
+    struct lab *l = *state;
+    struct txs is;
+
+    repo_make(l);
+    sql(l, "SET gtid_domain_id=11");
+    sql(l, "INSERT INTO d.t VALUES(NULL,'eleven')");
+    sql(l, "SET gtid_domain_id=0");
+    sql(l, "INSERT INTO d.t VALUES(NULL,'null')");
+    assert_int_equal(stream_once(l), 0);
+    sql(l, "FLUSH BINARY LOGS");
+    purge_all(l);
+    sql(l, "FLUSH BINARY LOGS DELETE_DOMAIN_ID=(11)");
+    assert_int_equal(stream_once(l), 0);
+    sql(l, "INSERT INTO d.t VALUES(NULL,'more')");
+    assert_int_equal(stream_once(l), 0);
+    purge_all(l);
+    sql(l, "INSERT INTO d.t VALUES(NULL,'and more')");
+    assert_int_equal(stream_once(l), 0);
+    check_epoch(l, 1, NULL);
+    captured(l, &is);
+    assert_int_equal(is.n, 2);
+    txs_free(&is);
+}
+
+/* Another replica takes our number: we take another and miss nothing. */
+static void
+test_same_server_id(void **state)
+{
+    struct lab *l = *state;
+    size_t from = now_in_log(l);
+    struct db_result r;
+    pid_t other;
+    char *command;
+
+    repo_make(l);
+    stream_start(l, (struct run){0});
+    await_begun(l);
+    for (int i = 0; i < 500; i++) {
+        assert_int_equal(db_query(l->db, &r, "SHOW SLAVE HOSTS"), 0);
+        if (r.rows > 0)
+            break;
+        db_result_free(&r);
+        usleep(20000);
+    }
+    assert_int_equal(r.rows, 1);
+    command = xasprintf("timeout 3 mariadb-binlog --no-defaults -uroot -S %s "
+                        "--read-from-remote-server --stop-never "
+                        "--stop-never-slave-server-id=%s mb.000001 > /dev/null "
+                        "2>&1",
+        l->ts.socket, db_cell(&r, 0, 0));
+    db_result_free(&r);
+    fflush(NULL);
+    if ((other = fork()) == 0)
+        _exit(system(command) == -1);
+    for (int i = 0; i < 20; i++) {
+        sql(l, "INSERT INTO d.t VALUES(NULL,'same')");
+        usleep(200000);
+    }
+    await_captured(l);
+    assert_int_equal(waitpid(other, NULL, 0), other);
+    assert_int_equal(stream_end(l, SIGTERM), 0);
+    check_all(l, from);
+    free(command);
+}
+
 /* Objects that a crash left without a header, or with nothing after it. */
 static void
 test_aborted_segments(void **state)
@@ -1082,11 +1185,14 @@ main(int argc, char **argv)
         cmocka_unit_test_teardown(test_server_restarts, after_each),
         cmocka_unit_test_teardown(test_purge, after_each),
         cmocka_unit_test_teardown(test_failover, after_each),
+        cmocka_unit_test_teardown(test_forms, after_each),
+        cmocka_unit_test_teardown(test_domain_deleted, after_each),
         cmocka_unit_test_teardown(test_server_put_back, after_each),
         cmocka_unit_test_teardown(test_aborted_segments, after_each),
         cmocka_unit_test_teardown(test_stock_tool, after_each),
         cmocka_unit_test_teardown(test_semisync, after_each),
         cmocka_unit_test_teardown(test_incident, after_each),
+        cmocka_unit_test_teardown(test_same_server_id, after_each),
         cmocka_unit_test_teardown(test_reset_master, after_each),
         cmocka_unit_test_teardown(test_reset_master_twin, after_each),
         cmocka_unit_test_teardown(test_reset_master_live, after_each),
