@@ -51,7 +51,8 @@ read_backup(struct repo *r, const char *id, struct backup_info *out)
     if (rc > 0)
         rc = repo_peek(r, SEAL_MANIFEST, name, &h, &mark);
     if (rc > 0) {
-        rc = backup_info_parse(h.meta.data, h.meta.len, out) < 0 ? -1 : 1;
+        if (backup_info_parse(h.meta.data, h.meta.len, out) < 0)
+            rc = err_wrap("%s", name);
         if (rc > 0 && strcmp(out->id, id) != 0) {
             backup_info_free(out);
             rc = err_set(ERR_VERIFY, "%s is of another backup", name);
@@ -94,13 +95,8 @@ load_backups(struct repo *r, struct catalog *c)
 
 /* --- segments --- */
 
-struct found { /* a segment whose header could be read */
-    struct segment_info info;
-    uint64_t stored; /* bytes of the file */
-};
-
 static int
-read_start(struct repo *r, const struct store_entry *e, struct found *f)
+read_start(struct repo *r, const struct store_entry *e, struct segment_info *f)
 {
     struct seal_header h = {0};
     uint32_t epoch;
@@ -108,33 +104,61 @@ read_start(struct repo *r, const struct store_entry *e, struct found *f)
     int rc;
 
     memset(f, 0, sizeof *f);
-    if (segment_name_parse(e->name, &epoch, &seq, &started) < 0)
-        return err_wrap("%s", e->name);
-    if (repo_peek(r, SEAL_SEGMENT, e->name, &h, NULL) < 0)
+    if (segment_name_parse(e->name, &epoch, &seq, &started) < 0 ||
+        repo_peek(r, SEAL_SEGMENT, e->name, &h, NULL) < 0)
         return -1;
-    rc = segment_start_parse(h.meta.data, h.meta.len, &f->info.start);
+    rc = segment_start_parse(h.meta.data, h.meta.len, &f->start);
     seal_header_free(&h);
-    if (rc == 0 && (f->info.start.epoch != epoch || f->info.start.seq != seq)) {
-        segment_start_free(&f->info.start);
+    if (rc == 0 && (f->start.epoch != epoch || f->start.seq != seq)) {
+        segment_start_free(&f->start);
         rc = err_set(ERR_VERIFY, "its header is of another segment");
     }
     if (rc < 0)
         return err_wrap("%s", e->name);
-    f->info.name = xstrdup(e->name);
-    f->stored = e->size;
+    f->name = xstrdup(e->name);
     return 0;
 }
 
-/* A file that was created and never got its header: nothing was in it. */
+/*
+ * Does the next one's link pass over this one?  Then it counted as nothing when
+ * the log was gone on with: its writer had died, or it could not be read.
+ */
 static bool
-is_aborted(const struct store_entry *e, const struct store_entry *next,
-    const struct found *after)
+is_passed_over(const char *name, uint64_t seq, const struct segment_start *next)
 {
-    if (e->size >= SEAL_HEADER_MAX)
+    uint32_t epoch;
+    uint64_t linked, us;
+
+    if (next == NULL || strcmp(next->prev_name, name) == 0)
         return false;
-    return next == NULL || after == NULL ||
-        after->info.start.prev_name == NULL ||
-        strcmp(after->info.start.prev_name, e->name) != 0;
+    if (next->cause == SEGMENT_FIRST)
+        return true;
+    if (segment_name_parse(next->prev_name, &epoch, &linked, &us) == 0)
+        return linked < seq;
+    err_clear();
+    return false;
+}
+
+/*
+ * An object that cannot be read, err says why.  0 if it counts as nothing: the
+ * newest, of which nothing is known, or one that was passed over.  -1: damage.
+ */
+static int
+unreadable(const struct store_entry *e, const struct segment_info *next)
+{
+    if (err_kind() != ERR_VERIFY)
+        return -1;
+    if (next == NULL) {
+        if (e->size > 0) /* else it was only just begun */
+            log_warn("%s; it is the newest, and counts as nothing", err_text());
+        err_clear();
+        return 0;
+    }
+    if (strcmp(next->start.prev_name, e->name) == 0)
+        return -1;
+    err_clear();
+    log_debug("%s is not of the log: passed over", e->name);
+    return 0;
 }
 
 /*
@@ -143,39 +167,37 @@ is_aborted(const struct store_entry *e, const struct store_entry *next,
  * if it has none (aborted, see segment.h); -1.
  */
 static int
-read_end(struct repo *r, struct found *f, const struct segment_start *next)
+read_end(
+    struct repo *r, struct segment_info *f, const struct segment_start *next)
 {
     struct seal_expect want = {.kind = SEAL_SEGMENT,
         .repo_id = r->id,
         .server = r->server,
-        .name = f->info.name,
+        .name = f->name,
         .signer = r->signer};
     struct seal_header h = {0};
     struct seal_mark mark = {0};
     struct source *src = NULL;
-    bool linked =
-        next != NULL && strcmp(next->prev_name, f->info.name) == 0;
+    bool linked = next != NULL && strcmp(next->prev_name, f->name) == 0;
     uint64_t limit = linked ? next->prev_size : 0;
-    int rc = repo_peek(r, SEAL_SEGMENT, f->info.name, &h, &mark);
+    int rc = repo_peek(r, SEAL_SEGMENT, f->name, &h, &mark);
 
-    f->info.closed = rc > 0;
+    f->closed = rc > 0;
     if (rc == 0) { /* not closed: look for the mark from the front */
         seal_header_free(&h);
-        src = store_get(r->store, f->info.name);
+        src = store_get(r->store, f->name);
         rc = src == NULL ? -1 : seal_scan(src, &want, limit, false, &h, &mark);
     }
     if (rc > 0) {
-        f->info.size = mark.offset + mark.size;
-        memcpy(f->info.digest, mark.digest, DIGEST_SIZE);
-        rc = segment_state_parse(
-                 mark.meta.data, mark.meta.len, &f->info.state) < 0
-            ? -1
-            : 1;
+        f->size = mark.offset + mark.size;
+        memcpy(f->digest, mark.digest, DIGEST_SIZE);
+        if (segment_state_parse(mark.meta.data, mark.meta.len, &f->state) < 0)
+            rc = err_wrap("%s", f->name);
         seal_mark_free(&mark);
     }
     seal_header_free(&h);
     source_free(src);
-    return rc < 0 ? err_wrap("%s", f->info.name) : rc;
+    return rc;
 }
 
 /* Does b's link name a, as long and with the digest that a has? */
@@ -205,66 +227,79 @@ check_link(const struct segment_info *a, const struct segment_info *b)
                     "these objects from another copy of it.");
 }
 
+/* From the newest back: what one that cannot be read is, is told by the next.
+ */
 static int
-read_starts(
-    struct repo *r, const struct store_list *l, struct found *all, size_t *n)
+read_starts(struct repo *r, const struct store_list *l,
+    struct segment_info *all, size_t *n)
 {
-    /* From the newest back: whether one was aborted is told by the next. */
     size_t first = l->n;
+    int rc = 0;
 
-    for (size_t i = l->n; i-- > 0;) {
-        struct found f;
-        const struct store_entry *next = i + 1 < l->n ? &l->v[i + 1] : NULL;
+    for (size_t i = l->n; i-- > 0 && rc == 0;) {
+        struct segment_info f;
 
-        if (read_start(r, &l->v[i], &f) == 0) {
+        if (read_start(r, &l->v[i], &f) == 0)
             all[--first] = f;
-            continue;
-        }
-        if (err_kind() != ERR_VERIFY ||
-            !is_aborted(&l->v[i], next, first < l->n ? &all[first] : NULL)) {
-            *n = l->n - first;
-            memmove(all, all + first, *n * sizeof *all);
-            return -1;
-        }
-        log_debug("%s was begun and never written: passed over", l->v[i].name);
-        err_clear();
+        else
+            rc = unreadable(&l->v[i], first < l->n ? &all[first] : NULL);
     }
     *n = l->n - first;
     memmove(all, all + first, *n * sizeof *all);
-    return 0;
+    return rc;
 }
 
 static int
 by_seq(const void *a, const void *b)
 {
-    const struct found *x = a, *y = b;
+    const struct segment_info *x = a, *y = b;
 
-    return x->info.start.seq < y->info.start.seq ? -1
-        : x->info.start.seq > y->info.start.seq  ? 1
-                                                 : 0;
+    return x->start.seq < y->start.seq ? -1
+        : x->start.seq > y->start.seq  ? 1
+                                       : 0;
+}
+
+/* 1 if it counts, 0 if not, -1. */
+static int
+read_counted(
+    struct repo *r, struct segment_info *f, const struct segment_start *next)
+{
+    const char *name = f->name;
+    int rc;
+
+    if (is_passed_over(name, f->start.seq, next)) {
+        log_debug("%s counts as nothing: the log goes on around it", name);
+        return 0;
+    }
+    rc = read_end(r, f, next);
+    if (rc == 0)
+        log_debug("%s was begun and never written: passed over", name);
+    if (rc < 0 && err_kind() == ERR_VERIFY && next == NULL) {
+        log_warn("%s; it is the newest, and counts as nothing", err_text());
+        err_clear();
+        return 0;
+    }
+    return rc;
 }
 
 /* From the newest back, since a link tells where the one before it ends;
- * leaves out the aborted ones. */
+ * leaves out what does not count. */
 static int
-read_ends(struct repo *r, struct found *all, size_t *n)
+read_ends(struct repo *r, struct segment_info *all, size_t *n)
 {
-    struct found *next = NULL;
+    struct segment_info *next = NULL;
     size_t kept = 0;
     int rc = 1;
 
     for (size_t i = *n; i-- > 0 && rc >= 0;) {
-        rc = read_end(r, &all[i], next == NULL ? NULL : &next->info.start);
+        rc = read_counted(r, &all[i], next == NULL ? NULL : &next->start);
         if (rc > 0)
             next = &all[i];
-        if (rc == 0) {
-            log_debug("%s was begun and never written: passed over",
-                all[i].info.name);
-            segment_info_free(&all[i].info);
-        }
+        if (rc == 0)
+            segment_info_free(&all[i]);
     }
     for (size_t i = 0; i < *n; i++)
-        if (all[i].info.name != NULL)
+        if (all[i].name != NULL)
             all[kept++] = all[i];
     *n = kept;
     return rc < 0 ? -1 : 0;
@@ -274,7 +309,7 @@ static int
 load_segments(struct repo *r, struct catalog *c)
 {
     struct store_list l = {0};
-    struct found *all = NULL;
+    struct segment_info *all = NULL;
     size_t n = 0;
     int rc = store_list(r->store, "binlog/", false, &l);
 
@@ -287,10 +322,10 @@ load_segments(struct repo *r, struct catalog *c)
     if (rc == 0)
         rc = read_ends(r, all, &n);
     for (size_t i = 1; i < n && rc == 0; i++)
-        rc = check_link(&all[i - 1].info, &all[i].info);
+        rc = check_link(&all[i - 1], &all[i]);
     c->segment = xcalloc(MAX(n, 1), sizeof *c->segment);
     for (size_t i = 0; i < n; i++) /* moved, to be freed with the catalogue */
-        c->segment[i] = all[i].info;
+        c->segment[i] = all[i];
     c->segments = n;
     free(all);
     store_list_free(&l);

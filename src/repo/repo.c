@@ -229,13 +229,13 @@ peek_mark(struct repo *r, const char *name, const struct seal_header *h,
     int rc;
 
     if ((rc = store_stat(r->store, name, &size)) <= 0)
-        return rc < 0 ? -1 : err_set(ERR_VERIFY, "it is gone");
+        return rc < 0 ? -1 : err_set(ERR_VERIFY, "%s is gone", name);
     n = (size_t)MIN(size, (uint64_t)SEAL_TAIL_MAX);
     tail = xmalloc(MAX(n, 1));
     if ((src = store_get_from(r->store, name, size - n)) == NULL)
         rc = -1;
     else if ((rc = source_read_full(src, tail, n)) == 0 && n > 0)
-        rc = err_set(ERR_VERIFY, "it is shorter than it was");
+        rc = err_set(ERR_VERIFY, "%s is shorter than it was", name);
     if (rc >= 0)
         rc = seal_tail_mark(tail, n, size, h, mark);
     source_free(src);
@@ -257,9 +257,7 @@ repo_peek(struct repo *r, enum seal_kind kind, const char *name,
     if (mark != NULL && (rc = peek_mark(r, name, h, mark)) < 0)
         seal_header_free(h);
 
-out:
-    if (rc < 0)
-        err_wrap("%s", name);
+out: /* the error names the object */
     source_free(src);
     return rc;
 }
