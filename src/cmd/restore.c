@@ -219,7 +219,7 @@ do_load(const struct restore *o, struct work *w)
     struct replay_conf replay = replay_conf(o, w);
     int rc = -1;
 
-    if (load_check(&conf) < 0 ||
+    if (load_check(&conf) < 0 || replay_check(&replay) < 0 ||
         (settings = load_settings_apply(conf.target)) == NULL)
         return -1;
     if (load_run(&conf, &w->loaded) == 0 &&
@@ -231,9 +231,9 @@ do_load(const struct restore *o, struct work *w)
         load_settings_restore(settings);
         err_clear();
         err_put(first);
-        err_hint("The target is incomplete: do not use it. The same command "
-                 "starts over, and replaces what it has created so far.");
-        return -1;
+        err_wrap("the target is incomplete and must not be used");
+        return err_hint("The same command starts over, and replaces what "
+                        "it has created so far.");
     }
     return load_settings_restore(settings);
 }
