@@ -36,6 +36,13 @@ int replay_preview(const struct replay_conf *conf, bool boundary_only,
     struct replay_report *out);
 
 /*
+ * Is the target fit for a replay?  It is no replica, skips no errors, filters
+ * nothing, and reaches pitr's loopback port, which is tried.  To be called
+ * before hours are spent on loading; leaves nothing behind.
+ */
+int replay_check(const struct replay_conf *conf);
+
+/*
  * Apply.  The target must be loaded at the backup's position.  On return its
  * replication connection is removed and its GTID position is that of the last
  * transaction.  -1 says what the target's applier said.

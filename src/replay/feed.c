@@ -165,13 +165,6 @@ feed_allow(struct feed *f, uint64_t limit)
         feed_wake(f);
 }
 
-void
-feed_break(struct feed *f)
-{
-    atomic_store(&f->drop, true);
-    feed_wake(f);
-}
-
 int
 feed_stop(struct feed *f)
 {

@@ -214,7 +214,7 @@ struct feed {
     uint64_t sent_us;  /* when something was sent last */
 
     /* shared */
-    atomic_bool stop, drop, ended, failed;
+    atomic_bool stop, ended, failed;
     atomic_uint admitted;              /* connections so far */
     atomic_uint_least64_t sent, limit; /* bytes of events */
     struct err_saved *err;
@@ -228,8 +228,6 @@ struct feed {
 struct feed *feed_start(const struct replay_conf *conf, uint32_t target_id);
 /* More may be sent: up to this many bytes since the start. */
 void feed_allow(struct feed *f, uint64_t limit);
-/* Drop the target's connection; it connects again. */
-void feed_break(struct feed *f);
 /*
  * End the thread.  0; or -1 with the error it ended with.  The source and what
  * it knows remain until feed_free().
@@ -253,9 +251,13 @@ struct target *target_open(const struct replay_conf *conf);
 void target_close(struct target *t);
 struct db *target_db(struct target *t);
 uint32_t target_server_id(const struct target *t); /* for the time */
-/* Checks; settings for the time; gtid_slave_pos. */
+/* Is it fit?  Removes what a dead replay left behind. */
+int target_check(struct target *t);
+/* The same; then settings for the time, gtid_slave_pos. */
 int target_prepare(struct target *t);
-int target_connect(struct target *t, unsigned port, const char *password);
+/* threads: "" for both, "IO_THREAD". */
+int target_connect(
+    struct target *t, unsigned port, const char *password, const char *threads);
 struct target_status {
     bool idle; /* the applier has read all there is */
     bool io_running, sql_running;

@@ -203,8 +203,6 @@ pending_serve(struct feed *f, const struct pollfd *fds)
 static enum feed_state
 conn_serve(struct feed *f, short revents)
 {
-    if (atomic_exchange(&f->drop, false) && f->conn.fd >= 0)
-        return FEED_LOST;
     if (f->next.fd >= 0)
         return FEED_LOST; /* it has come again */
     if ((revents & (POLLIN | POLLHUP | POLLERR)) != 0 &&

@@ -29,7 +29,7 @@ passes_whole(const struct preview *p, const struct segment_info *s)
 {
     const struct cutoff *c = &p->conf->plan->cutoff;
 
-    if (p->cutoff.from.n > 0 || p->cutoff.ended.n > 0)
+    if (p->cutoff.from.n > 0 || p->cutoff.ended.n > 0 || p->cutoff.all_ended)
         return false;
     switch (c->kind) {
     case CUTOFF_NEWEST:
@@ -38,7 +38,6 @@ passes_whole(const struct preview *p, const struct segment_info *s)
         return s->state.newest_us < c->us;
     case CUTOFF_UNTIL_GTID:
     case CUTOFF_BEFORE_GTID:
-        /* Numbers may go back: only a domain that does not move is sure. */
         return !gtid_pos_includes(&s->state.gtid, &c->gtid);
     }
     return false;
@@ -56,7 +55,7 @@ pass_whole(struct preview *p, const struct segment_info *s)
 }
 
 static int
-preview_begin(struct preview *p, const struct event *e,
+preview_group(struct preview *p, const struct event *e,
     const struct segment_info *s, const struct event_gtid *g, bool *wanted)
 {
     struct feed_gtid_extra extra;
@@ -85,7 +84,7 @@ preview_segment(struct preview *p, const struct segment_info *s)
         return -1;
     while ((rc = segment_read(r, &e, &step)) == 1) {
         if (step == GROUP_BEGIN &&
-            preview_begin(p, &e, s, segment_group(r), &wanted) < 0) {
+            preview_group(p, &e, s, segment_group(r), &wanted) < 0) {
             rc = -1;
             break;
         }
@@ -149,8 +148,6 @@ preview_read(struct preview *p, bool boundary_only)
         if (rc <= 0)
             return rc;
     }
-    if (cutoff_end(&p->cutoff) < 0)
-        return -1;
     if (p->incident && !feed_cutoff_over(p->conf, &p->cutoff))
         return feed_incident(&p->cutoff,
             plan_segment(p->conf, p->conf->plan->segments - 1)->name);
@@ -160,32 +157,65 @@ preview_read(struct preview *p, bool boundary_only)
     return 0;
 }
 
+static void
+preview_begin(struct preview *p, const struct replay_conf *conf)
+{
+    const struct gtid_pos *from =
+        &conf->catalog->backup[conf->plan->backup].gtid;
+
+    memset(p, 0, sizeof(*p));
+    p->conf = conf;
+    cutoff_begin(&p->cutoff, &conf->plan->cutoff, from,
+        conf->plan->segments == 0 ? from : &plan_segment(conf, 0)->start.gtid);
+}
+
+static void
+preview_end(struct preview *p)
+{
+    cutoff_free(&p->cutoff);
+    free(p->opens.v);
+}
+
+static int
+preview_whole(struct preview *p, bool boundary_only)
+{
+    const struct replay_conf *conf = p->conf;
+
+    if (conf->plan->segments == 0)
+        return 0;
+    if (preview_read(p, boundary_only) < 0)
+        return -1;
+    /* A log whose numbers go back hides a GTID from those who only look at
+     * the ends of segments. */
+    if (boundary_only && cutoff_end(&p->cutoff) < 0) {
+        err_clear();
+        preview_end(p);
+        preview_begin(p, conf);
+        if (preview_read(p, false) < 0)
+            return -1;
+    }
+    return cutoff_end(&p->cutoff) < 0 ? -1 : find_last(p);
+}
+
 int
 replay_preview(const struct replay_conf *conf, bool boundary_only,
     struct replay_report *out)
 {
-    struct preview p = {.conf = conf};
-    const struct gtid_pos *from =
-        &conf->catalog->backup[conf->plan->backup].gtid;
-    int rc = -1;
+    struct preview p;
+    int rc;
 
     memset(out, 0, sizeof(*out));
-    cutoff_begin(&p.cutoff, &conf->plan->cutoff, from,
-        conf->plan->segments == 0 ? from : &plan_segment(conf, 0)->start.gtid);
-    if (conf->plan->segments > 0 &&
-        (preview_read(&p, boundary_only) < 0 || find_last(&p) < 0))
-        goto out;
-    out->groups = p.cutoff.groups;
-    out->bytes = p.bytes;
-    out->last = p.cutoff.last;
-    out->first_out = p.cutoff.first_out;
-    out->any_last = p.cutoff.any_last;
-    out->any_out = p.cutoff.any_out;
-    out->unfinished = feed_opens_text(&p.opens);
-    rc = 0;
-
-out:
-    cutoff_free(&p.cutoff);
-    free(p.opens.v);
+    preview_begin(&p, conf);
+    rc = preview_whole(&p, boundary_only);
+    if (rc == 0) {
+        out->groups = p.cutoff.groups;
+        out->bytes = p.bytes;
+        out->last = p.cutoff.last;
+        out->first_out = p.cutoff.first_out;
+        out->any_last = p.cutoff.any_last;
+        out->any_out = p.cutoff.any_out;
+        out->unfinished = feed_opens_text(&p.opens);
+    }
+    preview_end(&p);
     return rc < 0 ? err_wrap("looking for the boundary") : 0;
 }

@@ -12,7 +12,8 @@
 
 #define POLL_US 200000u
 #define POLL_END_US 20000u
-#define CONNECT_MAX_US 60000000u /* of the I/O thread, in vain */
+#define CONNECT_MAX_US 60000000u   /* of the I/O thread, in vain */
+#define CONNECT_FIRST_US 15000000u /* the first time */
 #define AHEAD_MIN (16u << 20)
 
 /* -1 with what the target's applier said, and where it stands. */
@@ -35,10 +36,25 @@ applier_failed(
                     "restore again from the beginning.");
 }
 
+/* The target never reached the feed, or not again. */
+static int
+connection_failed(const struct target_status *st)
+{
+    err_set(ERR_FAILED, "the target cannot connect to the replay: %u: %s",
+        st->io_errno, st->io_error == NULL ? "" : st->io_error);
+    return err_hint("It replicates from a port on 127.0.0.1: it has to run on "
+                    "this machine, in the same network namespace, and be "
+                    "allowed to connect to a local port.");
+}
+
 /* Is all well?  *since: when the I/O thread began to fail to connect. */
 static int
-check_status(struct target *t, const struct target_status *st, uint64_t *since)
+check_status(struct target *t, const struct feed *f,
+    const struct target_status *st, uint64_t *since)
 {
+    uint64_t max_us =
+        atomic_load(&f->admitted) == 0 ? CONNECT_FIRST_US : CONNECT_MAX_US;
+
     if (st->sql_errno != 0 && !st->sql_running)
         return applier_failed(t, "applier", st->sql_errno, st->sql_error);
     if (st->io_errno != 0 && !st->io_running)
@@ -49,9 +65,8 @@ check_status(struct target *t, const struct target_status *st, uint64_t *since)
         *since = 0;
     else if (*since == 0)
         *since = time_mono_us();
-    else if (time_mono_us() - *since > CONNECT_MAX_US)
-        return applier_failed(
-            t, "connection to the replay", st->io_errno, st->io_error);
+    else if (time_mono_us() - *since > max_us)
+        return connection_failed(st);
     return 0;
 }
 
@@ -101,7 +116,7 @@ replay_watch(struct target *t, struct feed *f, uint64_t ahead)
             return -1;
         }
         set_pace(f, &st, ahead);
-        rc = check_status(t, &st, &since);
+        rc = check_status(t, f, &st, &since);
         target_status_free(&st);
         if (rc < 0) {
             /* The feed knows better why, if it was its fault. */
@@ -143,7 +158,7 @@ replay_feed(struct target *t, const struct replay_conf *conf, struct feed **out)
     struct feed *f = feed_start(conf, target_server_id(t));
 
     *out = f;
-    if (f == NULL || target_connect(t, f->port, f->password) < 0 ||
+    if (f == NULL || target_connect(t, f->port, f->password, "") < 0 ||
         replay_watch(t, f, conf->ahead_bytes) < 0)
         return -1;
     return feed_stop(f);
@@ -158,7 +173,7 @@ replay_finish(struct target *t, struct feed *f, int rc)
     const struct gtid_pos *pos = NULL;
     int end;
 
-    if (rc < 0) /* it waits for nothing more from the feed */
+    if (rc < 0 && f != NULL) /* nothing more is wanted of it */
         feed_stop(f);
     err_clear();
     if (rc == 0 && f != NULL) {
@@ -196,6 +211,60 @@ replay_run(const struct replay_conf *given, struct replay_report *out)
     if (f != NULL)
         report_fill(out, f->source);
     out->replay_us = time_mono_us() - begun_us;
+    feed_free(f);
+    target_close(t);
+    return rc < 0 ? err_wrap("replay") : 0;
+}
+
+/* Until the target's I/O thread has logged in; what it makes of the rest is
+ * seen when its settings are those of a replay. */
+static int
+check_connect(struct target *t, struct feed *f)
+{
+    uint64_t end_us = time_mono_us() + CONNECT_FIRST_US;
+
+    while (atomic_load(&f->admitted) == 0) {
+        struct target_status st;
+        int rc = 0;
+
+        if (stop_sleep_us(POLL_END_US))
+            return stop_error();
+        if (target_status(t, &st) < 0)
+            rc = -1;
+        else if (atomic_load(&f->admitted) == 0 &&
+            (time_mono_us() > end_us || (st.io_errno != 0 && !st.io_running)))
+            rc = connection_failed(&st);
+        target_status_free(&st);
+        if (rc < 0)
+            return -1;
+    }
+    return 0;
+}
+
+int
+replay_check(const struct replay_conf *given)
+{
+    struct replay_conf conf = *given;
+    struct err_saved *first = NULL;
+    struct target *t;
+    struct feed *f = NULL;
+    int rc = -1;
+
+    if (conf.plan->segments == 0)
+        return 0;
+    conf.ahead_bytes = 0; /* nothing is sent */
+    if ((t = target_open(&conf)) == NULL)
+        return err_wrap("replay");
+    if (target_check(t) == 0 && (f = feed_start(&conf, 0)) != NULL &&
+        target_connect(t, f->port, f->password, "IO_THREAD") == 0 &&
+        check_connect(t, f) == 0)
+        rc = 0;
+    if (rc < 0)
+        first = err_take();
+    if (target_disconnect(t) < 0 && rc == 0)
+        rc = -1;
+    else if (first != NULL)
+        err_put(first);
     feed_free(f);
     target_close(t);
     return rc < 0 ? err_wrap("replay") : 0;

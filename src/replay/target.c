@@ -13,7 +13,7 @@
 #include "pitr/mem.h"
 
 #define CONNECTION "pitr"
-#define HEARTBEAT_S 5
+#define HEARTBEAT_MS 5000u
 #define RELAY_LOG_MIN 65536u
 #define RELAY_LOG_MAX (1u << 30)
 
@@ -31,6 +31,10 @@ static const struct {
     {"slave_max_allowed_packet", "1073741824", true},
     {"replicate_events_marked_for_skip", "REPLICATE", false},
     {"relay_log_purge", "1", true},
+    /* After a crash of the target a restore starts anew. */
+    {"sync_relay_log", "0", true},
+    {"sync_relay_log_info", "0", true},
+    {"sync_master_info", "0", true},
 };
 
 struct target {
@@ -236,9 +240,15 @@ set_position(struct target *t, const struct gtid_pos *pos)
 }
 
 int
+target_check(struct target *t)
+{
+    return check_replication(t) < 0 || check_skipping(t) < 0 ? -1 : 0;
+}
+
+int
 target_prepare(struct target *t)
 {
-    if (check_replication(t) < 0 || check_skipping(t) < 0)
+    if (target_check(t) < 0)
         return -1;
     t->server_id = choose_server_id(t->conf->catalog);
     for (size_t i = 0; i < NELEM(settings); i++)
@@ -276,33 +286,48 @@ out:
     return rc;
 }
 
-int
-target_connect(struct target *t, unsigned port, const char *password)
+/* Often enough for a target that gives up early on a silent primary. */
+static int
+change_master(struct target *t, unsigned port, const char *password)
 {
-    uint64_t relay = t->conf->ahead_bytes / 4;
+    uint64_t timeout_s, period_ms;
 
-    if (relay < RELAY_LOG_MIN)
-        relay = RELAY_LOG_MIN;
-    if (relay > RELAY_LOG_MAX)
-        relay = RELAY_LOG_MAX;
-    t->connected = true;
-    if (db_exec(t->db,
-            "CHANGE MASTER '" CONNECTION "' TO MASTER_HOST='127.0.0.1', "
-            "MASTER_PORT=%u, MASTER_USER='" FEED_USER "', "
-            "MASTER_PASSWORD='%s', MASTER_USE_GTID=slave_pos, MASTER_SSL=0, "
-            "MASTER_CONNECT_RETRY=1, MASTER_HEARTBEAT_PERIOD=%d",
-            port, password, HEARTBEAT_S) < 0)
+    if (db_value_u64(t->db, &timeout_s, "SELECT @@global.slave_net_timeout") <
+        0)
         return -1;
-    /* Relay logs are removed whole, when they have been applied: small ones
-     * give back their disk soon.  Of this connection only. */
+    period_ms = MIN(HEARTBEAT_MS, timeout_s * 500);
+    t->connected = true;
+    return db_exec(t->db,
+        "CHANGE MASTER '" CONNECTION "' TO MASTER_HOST='127.0.0.1', "
+        "MASTER_PORT=%u, MASTER_USER='" FEED_USER "', MASTER_PASSWORD='%s', "
+        "MASTER_USE_GTID=slave_pos, MASTER_SSL=0, MASTER_CONNECT_RETRY=1, "
+        "MASTER_HEARTBEAT_PERIOD=%" PRIu64 ".%03" PRIu64,
+        port, password, period_ms / 1000, period_ms % 1000);
+}
+
+/* Relay logs are removed whole, when they have been applied: small ones give
+ * back their disk soon.  The setting is that of this connection only. */
+static int
+limit_relay_log(struct target *t)
+{
+    uint64_t size = t->conf->ahead_bytes / 4;
+
+    size = MIN(MAX(size, RELAY_LOG_MIN), RELAY_LOG_MAX);
     if (db_exec(t->db, "SET default_master_connection='" CONNECTION "'") < 0 ||
         db_exec(t->db, "SET GLOBAL max_relay_log_size=%" PRIu64,
-            relay / 4096 * 4096) < 0 ||
-        db_exec(t->db, "SET default_master_connection=''") < 0)
+            size / 4096 * 4096) < 0)
         return -1;
-    if (check_filters(t) < 0)
+    return db_exec(t->db, "SET default_master_connection=''");
+}
+
+int
+target_connect(
+    struct target *t, unsigned port, const char *password, const char *threads)
+{
+    if (change_master(t, port, password) < 0 || limit_relay_log(t) < 0 ||
+        check_filters(t) < 0)
         return -1;
-    return db_exec(t->db, "START SLAVE '" CONNECTION "'");
+    return db_exec(t->db, "START SLAVE '" CONNECTION "' %s", threads);
 }
 
 static unsigned
@@ -385,8 +410,10 @@ target_disconnect(struct target *t)
 static int
 roll_back_prepared(struct target *t, const struct feed_opens *opens)
 {
-    int rc = 0;
+    int rc;
 
+    /* Its own log has the preparing only if it logs what it replicates. */
+    rc = db_exec(t->db, "SET SESSION sql_log_bin=@@global.log_slave_updates");
     for (size_t i = 0; i < opens->n && rc == 0; i++) {
         struct buf xid = {0};
 
@@ -396,6 +423,8 @@ roll_back_prepared(struct target *t, const struct feed_opens *opens)
         rc = db_exec(t->db, "XA ROLLBACK %s", buf_cstr(&xid));
         buf_free(&xid);
     }
+    if (rc == 0)
+        rc = db_exec(t->db, "SET SESSION sql_log_bin=1");
     return rc;
 }
 
