@@ -217,8 +217,8 @@ preflight(struct dump *d)
         return -1;
     if (db_value(d->main, &i->server_version, "SELECT VERSION()") < 0 ||
         db_value_u64(d->main, &id, "SELECT @@global.server_id") < 0 ||
-        db_value_u64(d->main, &lower_case,
-            "SELECT @@global.lower_case_table_names") < 0)
+        db_value_u64(
+            d->main, &lower_case, "SELECT @@global.lower_case_table_names") < 0)
         return -1;
     i->server_id = (uint32_t)id;
     i->lower_case_table_names = (int)lower_case;
@@ -305,6 +305,7 @@ dump_free(struct dump *d)
     dump_tables_free(d);
     dump_objects_free(&d->accounts);
     dump_objects_free(&d->grants);
+    gtid_pos_free(&d->before);
     dump_pos_free(&d->snapshot);
     dump_pos_free(&d->schema_at);
     dump_pos_free(&d->end_at);
@@ -345,7 +346,7 @@ dump_run(const struct dump_conf *conf, struct manifest **out)
         goto out;
     if ((d.main = db_open(conf->source, "source")) == NULL ||
         preflight(&d) < 0 || dump_connect(&d) < 0 || dump_snapshot(&d) < 0 ||
-        dump_units_make(&d) < 0 || capture(&d) < 0)
+        capture(&d) < 0)
         goto undo;
     sum_up(&d);
     d.m->info.source_file = xstrdup(d.snapshot.file);

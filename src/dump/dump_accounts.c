@@ -25,6 +25,25 @@ object_add(struct dump_objects *to, enum schema_kind kind, const char *name,
     return o;
 }
 
+/*
+ * With skip_name_resolve a server does not load accounts of host names: they
+ * cannot log in, and it does not show them.
+ */
+static bool
+not_loaded(struct dump *d, const char *account)
+{
+    unsigned number = db_errno(d->main);
+
+    if (number != 1133 && number != 1141)
+        return false;
+    err_clear();
+    dump_warn(d,
+        "account %s is not in the backup: the server has not loaded "
+        "it (skip_name_resolve?)",
+        account);
+    return true;
+}
+
 static int
 read_grants(struct dump *d, const char *account)
 {
@@ -38,16 +57,17 @@ read_grants(struct dump *d, const char *account)
     return 0;
 }
 
+/* 1, 0 where it was left out, -1. */
 static int
 read_user(struct dump *d, const char *account)
 {
     struct db_result r;
 
     if (db_query(d->main, &r, "SHOW CREATE USER %s", account) < 0)
-        return err_wrap("account %s", account);
+        return not_loaded(d, account) ? 0 : err_wrap("account %s", account);
     object_add(&d->accounts, SCHEMA_USER, account, db_cell(&r, 0, 0));
     db_result_free(&r);
-    return 0;
+    return 1;
 }
 
 static char *
@@ -70,7 +90,7 @@ one_account(struct dump *d, const char *user, const char *host, bool is_role)
     bool is_public = is_role && strcmp(user, "PUBLIC") == 0;
     char *account =
         is_public ? xstrdup(user) : quoted(user, is_role ? NULL : host);
-    int rc = 0;
+    int rc = 1;
 
     if (is_role && !is_public) {
         char *sql = xasprintf("CREATE ROLE %s", account);
@@ -80,7 +100,7 @@ one_account(struct dump *d, const char *user, const char *host, bool is_role)
     } else if (!is_role) {
         rc = read_user(d, account);
     }
-    if (rc == 0)
+    if (rc == 1)
         rc = read_grants(d, account);
     free(account);
     return rc;

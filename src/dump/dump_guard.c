@@ -162,36 +162,27 @@ dump_guard_release(struct dump *d)
 }
 
 /* The tables to lock: accounts, and what has no transactions. */
-static int
-lock_statement(struct dump *d, struct buf *sql, size_t *user_tables)
+static size_t
+lock_statement(struct dump *d, struct buf *sql)
 {
     static const char *const accounts[] = {"global_priv", "db", "tables_priv",
         "columns_priv", "procs_priv", "proxies_priv", "roles_mapping"};
-    struct db_result r;
+    size_t n = 0;
 
     buf_str(sql, "LOCK TABLES ");
     for (size_t i = 0; i < NELEM(accounts); i++)
         buf_fmt(sql, "%smysql.%s READ", i ? ", " : "", accounts[i]);
-    if (db_query(d->main, &r,
-            "SELECT TABLE_SCHEMA, TABLE_NAME, ENGINE FROM"
-            " information_schema.TABLES WHERE"
-            " TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')"
-            " AND ENGINE NOT IN ('InnoDB', 'ROCKSDB', 'TokuDB') "
-            "AND " DUMP_NOT_SYSTEM("TABLE_SCHEMA")) < 0)
-        return -1;
-    *user_tables = 0;
-    for (size_t i = 0; i < r.rows; i++) {
-        if (dump_engine_without_rows(db_cell(&r, i, 2)))
+    for (size_t i = 0; i < d->tables; i++) {
+        if (!d->table[i].locked)
             continue;
         buf_str(sql, ", ");
-        db_ident(sql, db_cell(&r, i, 0));
+        db_ident(sql, d->table[i].schema);
         buf_str(sql, ".");
-        db_ident(sql, db_cell(&r, i, 1));
+        db_ident(sql, d->table[i].name);
         buf_str(sql, " READ");
-        ++*user_tables;
+        n++;
     }
-    db_result_free(&r);
-    return 0;
+    return n;
 }
 
 /*
@@ -250,8 +241,7 @@ dump_lock_take(struct dump *d)
     char text[TIME_TEXT];
     int rc = -1;
 
-    if (lock_statement(d, &sql, &user_tables) < 0)
-        goto out;
+    user_tables = lock_statement(d, &sql);
     start = time_mono_us();
     if (db_exec_bytes(d->lock, buf_cstr(&sql), sql.len) < 0) {
         err_wrap("locking the tables without transactions");

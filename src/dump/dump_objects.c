@@ -1,10 +1,9 @@
 /*
  * dump_objects.c -- routines, packages, views, triggers, events, sequences.
  *
- * The text of a stored program comes from the server in its own
- * character_set_client: character_set_results is binary while it is asked for,
- * for a conversion would lose what is not text in that character set.  The
- * loader creates it under that same client character set.
+ * The text of a stored program is in the character set of the client that
+ * created it.  Where that is UTF-8 it is taken as it is, with whatever bytes
+ * are in it; otherwise the server converts it to utf8mb4.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -48,42 +47,55 @@ text_of(const struct db_result *r, const char *column)
     return xstrdup(s != NULL ? s : "");
 }
 
-/* SHOW CREATE of o->kind into o; extra and definer are the caller's. */
 static int
-show_create(struct dump *d, struct schema_object *o)
+ask(struct dump *d, const struct schema_object *o, const char *results,
+    struct db_result *r)
 {
     const struct show *show = show_of(o->kind);
-    char *name = db_name2(o->schema, o->name);
-    struct db_result r;
-    int rc = -1;
+    char *name;
+    int rc;
 
-    if (db_exec(d->main, "SET SESSION character_set_results = binary") < 0)
-        goto out;
-    if (db_query(d->main, &r, "SHOW CREATE %s %s", show->what, name) < 0) {
+    if (db_exec(d->main, "SET SESSION character_set_results = %s", results) < 0)
+        return -1;
+    name = db_name2(o->schema, o->name);
+    if ((rc = db_query(d->main, r, "SHOW CREATE %s %s", show->what, name)) < 0)
         err_wrap("%s %s.%s", show->what, o->schema, o->name);
-        goto out;
-    }
-    if (db_cell_by(&r, 0, show->sql) == NULL) {
+    free(name);
+    if (rc == 0 && db_cell_by(r, 0, show->sql) == NULL) {
+        db_result_free(r);
         err_set(ERR_FAILED, "%s %s.%s: the server does not show its text",
             show->what, o->schema, o->name);
         err_hint("The account needs SELECT on mysql.*, and from MariaDB 11.3 "
                  "on SHOW CREATE ROUTINE.");
+        rc = -1;
+    }
+    return rc;
+}
+
+/* SHOW CREATE of o->kind into o; extra and definer are the caller's. */
+static int
+show_create(struct dump *d, struct schema_object *o)
+{
+    struct db_result r;
+    const char *charset;
+
+    if (ask(d, o, "binary", &r) < 0)
+        return -1;
+    charset = db_cell_by(&r, 0, "character_set_client");
+    if (charset == NULL || strncasecmp(charset, "utf8", 4) != 0) {
         db_result_free(&r);
-        goto out;
+        if (ask(d, o, "utf8mb4", &r) < 0)
+            return -1;
     }
     o->table = UINT32_MAX;
-    o->sql = text_of(&r, show->sql);
+    o->sql = text_of(&r, show_of(o->kind)->sql);
     o->sql_mode = text_of(&r, "sql_mode");
     o->charset_client = text_of(&r, "character_set_client");
     o->collation_connection = text_of(&r, "collation_connection");
     o->collation_database = text_of(&r, "Database Collation");
     o->time_zone = text_of(&r, "time_zone");
     db_result_free(&r);
-    rc = db_exec(d->main, "SET SESSION character_set_results = utf8mb4");
-
-out:
-    free(name);
-    return rc;
+    return db_exec(d->main, "SET SESSION character_set_results = utf8mb4");
 }
 
 /* list: rows of schema, name, definer, extra. */

@@ -76,6 +76,7 @@ struct dump {
     uint64_t doubt_s; /* not 0: a transaction was open when tables without
                          transactions were locked at that second */
 
+    struct gtid_pos before; /* the log, before the catalogue was read */
     struct dump_pos snapshot, schema_at, end_at;
 
     struct dump_table *table;
@@ -148,6 +149,9 @@ void dump_objects_free(struct dump_objects *o);
 
 /* dump_watch.c */
 int dump_watch(struct dump *d);
+/* The same from the reading of the catalogue to now, for definitions only: 1
+ * where nothing has changed, 0 where something has, -1. */
+int dump_watch_early(struct dump *d);
 /* Words and names of a statement, lower case; see dump_words.c. */
 struct dump_words {
     char **v;

@@ -267,11 +267,11 @@ dump_units_make(struct dump *d)
     for (size_t i = 0; i < d->tables; i++)
         if (d->table[i].number != UINT32_MAX && cut(d, i) < 0)
             return -1;
-    qsort(d->units.v, d->units.n, sizeof *d->units.v, by_order);
+    d->locked_left = 0;
+    if (d->units.n > 1)
+        qsort(d->units.v, d->units.n, sizeof *d->units.v, by_order);
     for (size_t i = 0; i < d->units.n; i++)
         d->locked_left += d->units.v[i].locked;
-    if (d->locked_left == 0 && d->locked_tables > 0)
-        dump_locked_done(d);
     return 0;
 }
 
@@ -281,4 +281,5 @@ dump_units_free(struct dump *d)
     for (size_t i = 0; i < d->units.n; i++)
         free(d->units.v[i].where);
     free(d->units.v);
+    memset(&d->units, 0, sizeof d->units);
 }

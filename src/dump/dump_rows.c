@@ -21,7 +21,8 @@
 
 struct worker {
     struct dump *d;
-    struct db *db;
+    struct db *db;             /* in the snapshot */
+    struct db *plain;          /* of its own, for locked tables */
     struct part_writer *out;   /* NULL: no part is open */
     struct sink *seal;         /* of its chain */
     struct manifest_part part; /* what is known of it so far */
@@ -189,8 +190,8 @@ copy_rows(struct worker *w, struct dump_table *t, struct db_rows *rows,
 }
 
 static int
-select_rows(struct worker *w, const struct dump_unit *u, struct dump_table *t,
-    struct unit_sum *s)
+select_rows(struct worker *w, struct db *db, const struct dump_unit *u,
+    struct dump_table *t, struct unit_sum *s)
 {
     struct buf sql = {0};
     char *name = db_name2(t->schema, t->name);
@@ -202,7 +203,7 @@ select_rows(struct worker *w, const struct dump_unit *u, struct dump_table *t,
         buf_str(&sql, " FOR SYSTEM_TIME ALL");
     if (u->where != NULL)
         buf_fmt(&sql, " FORCE INDEX (PRIMARY) WHERE %s", u->where);
-    rows = db_rows_open(w->db, (const char *)sql.data, sql.len);
+    rows = db_rows_open(db, (const char *)sql.data, sql.len);
     if (rows != NULL && note_wire(w->d, t, rows) == 0)
         rc = copy_rows(w, t, rows, s);
     db_rows_close(rows);
@@ -211,31 +212,61 @@ select_rows(struct worker *w, const struct dump_unit *u, struct dump_table *t,
     return rc;
 }
 
-/* Sums are merged; what the end of a table or of the locked ones lets go, is
- * let go. */
+/*
+ * Note where the log is, for the tables of which the last row has been read.
+ * Somebody still holds a metadata lock on them, the reader or LOCK TABLES: DDL
+ * on a table that comes later is logged later.
+ */
 static int
-unit_done(struct worker *w, const struct dump_unit *u, struct dump_table *t,
-    const struct unit_sum *s)
+note_read(struct dump *d, struct db *db, struct dump_table *t, bool all)
 {
-    struct dump *d = w->d;
-    struct manifest_table *mt = &d->m->table[t->number];
     struct dump_pos now = {0};
+
+    if (dump_pos_now(db, &now) < 0)
+        return -1;
+    for (size_t i = 0; all && i < d->tables; i++)
+        if (d->table[i].units_left == 0 && d->table[i].read_at.file == NULL)
+            dump_pos_set(&d->table[i].read_at, now.file, now.offset);
+    if (!all)
+        dump_pos_set(&t->read_at, now.file, now.offset);
+    dump_pos_free(&now);
+    return 0;
+}
+
+/* Sums are merged; what the end of the locked tables lets go, is let go. */
+static int
+unit_done(struct dump *d, struct db *db, const struct dump_unit *u,
+    struct dump_table *t, const struct unit_sum *s)
+{
+    struct manifest_table *mt = &d->m->table[t->number];
+    bool last;
     int rc = 0;
 
     pthread_mutex_lock(&d->mutex);
     rowsum_merge(&mt->sum, &s->sum);
     mt->bytes += s->bytes;
     t->units_left--;
-    if (u->locked && --d->locked_left == 0)
+    last = u->locked && --d->locked_left == 0;
+    if (last || (!d->guard_held && t->units_left == 0))
+        rc = note_read(d, db, t, last);
+    if (last)
         dump_locked_done(d);
-    /* The reader still holds its metadata lock: DDL on the table that comes
-     * later is logged later. */
-    if (!d->guard_held && t->units_left == 0 &&
-        (rc = dump_pos_now(w->db, &now)) == 0)
-        dump_pos_set(&t->read_at, now.file, now.offset);
     pthread_mutex_unlock(&d->mutex);
-    dump_pos_free(&now);
     return rc;
+}
+
+/*
+ * A locked table is read outside of the transaction, which would keep its
+ * metadata lock until the end of the backup; nobody can change it anyway.
+ */
+static struct db *
+reader_for(struct worker *w, const struct dump_unit *u)
+{
+    if (!u->locked)
+        return w->db;
+    if (w->plain == NULL)
+        w->plain = db_open(w->d->conf->source, "source");
+    return w->plain;
 }
 
 static int
@@ -243,11 +274,13 @@ read_unit(struct worker *w, const struct dump_unit *u)
 {
     struct dump_table *t = &w->d->table[u->table];
     struct unit_sum s = {0};
+    struct db *db = reader_for(w, u);
 
-    /* Going back to the savepoint gives the metadata lock back and keeps the
-     * snapshot: DDL does not have to wait for the end of the backup. */
-    if (select_rows(w, u, t, &s) < 0 || unit_done(w, u, t, &s) < 0 ||
-        db_exec(w->db, "ROLLBACK TO SAVEPOINT pitr") < 0)
+    /* Where the server lets it (dump_snapshot.c), going back to the savepoint
+     * gives the metadata lock back and keeps the snapshot. */
+    if (db == NULL || select_rows(w, db, u, t, &s) < 0 ||
+        unit_done(w->d, db, u, t, &s) < 0 ||
+        (!u->locked && db_exec(db, "ROLLBACK TO SAVEPOINT pitr") < 0))
         return err_wrap("table %s.%s", t->schema, t->name);
     return 0;
 }
@@ -276,9 +309,13 @@ worker_run(void *arg, unsigned index)
         rc = read_unit(&w, u);
     if (rc == 0 && !dump_stopping(d))
         rc = part_end(&w);
+    /* The others may have hours to go: give back the metadata locks. */
+    if (rc == 0)
+        rc = db_exec(w.db, "COMMIT");
     if (rc < 0)
         dump_fail(d);
     part_drop(&w);
+    db_close(w.plain);
     return 0;
 }
 
@@ -306,7 +343,7 @@ dump_rows_run(struct dump *d)
         rc = err_put(d->first);
         d->first = NULL;
     }
-    if (rc == 0)
+    if (rc == 0 && d->m->parts > 1)
         qsort(d->m->part, d->m->parts, sizeof *d->m->part, by_name);
     return rc;
 }

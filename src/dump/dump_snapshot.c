@@ -21,6 +21,32 @@
 #define TRIES_XA 20
 #define TRIES_WHOLE 5
 #define LOCK_WAIT_TIMEOUT 1205
+#define ACCESS_DENIED 1227
+/* Who only reads holds up nobody by waiting, but it has to end. */
+#define READER_WAIT "SET SESSION lock_wait_timeout=600"
+
+/*
+ * While the log is on for a session, going back to a savepoint keeps the
+ * metadata locks (sql/transaction.cc, trans_rollback_to_savepoint).  Turning
+ * it off needs BINLOG ADMIN, which is much; without it LOCK TABLES ... WRITE
+ * of others waits for the end of the backup on tables that have been read.
+ */
+static int
+connect_reader(struct dump *d, struct db **db)
+{
+    if ((*db = db_open(d->conf->source, "source")) == NULL ||
+        db_exec(*db,
+            "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE "
+            "READ") < 0 ||
+        db_exec(*db, READER_WAIT) < 0)
+        return -1;
+    if (db_exec(*db, "SET SESSION sql_log_bin=0") == 0)
+        return 0;
+    if (db_errno(*db) != ACCESS_DENIED)
+        return -1;
+    err_clear();
+    return 0;
+}
 
 int
 dump_connect(struct dump *d)
@@ -28,14 +54,10 @@ dump_connect(struct dump *d)
     const struct dump_conf *c = d->conf;
 
     d->conn = xcalloc(c->jobs, sizeof(struct db *));
-    for (unsigned i = 0; i < c->jobs; i++) {
-        if ((d->conn[i] = db_open(c->source, "source")) == NULL ||
-            db_exec(d->conn[i],
-                "SET SESSION TRANSACTION ISOLATION LEVEL "
-                "REPEATABLE READ") < 0)
+    for (unsigned i = 0; i < c->jobs; i++)
+        if (connect_reader(d, &d->conn[i]) < 0)
             return -1;
-    }
-    return dump_guard_open(d);
+    return db_exec(d->main, READER_WAIT) < 0 ? -1 : dump_guard_open(d);
 }
 
 /* All in one go: the fewer commits in between, the better. */
@@ -239,37 +261,64 @@ out:
     return rc;
 }
 
-/* No table came up after the list of what to lock was made? */
-static bool
-lock_is_complete(const struct dump *d)
+/* Everything about the tables that can be read before anything is locked. */
+static int
+look_around(struct dump *d)
 {
-    size_t n = 0;
+    char *text = NULL;
+    int rc = -1;
 
-    for (size_t i = 0; i < d->tables; i++)
-        n += d->table[i].locked;
-    return n == d->locked_tables;
+    if (db_value(d->main, &text, "SELECT @@global.gtid_binlog_pos") < 0)
+        return -1;
+    if (gtid_pos_parse(text != NULL ? text : "", &d->before) == 0 &&
+        dump_tables_read(d) == 0)
+        rc = dump_units_make(d);
+    free(text);
+    return rc;
 }
 
-/* 1 done, 0 to be tried again, -1. */
+/*
+ * 1 done, 0 to be tried again, -1.
+ *
+ * The catalogue is read before the locks are taken, for a writer may hold one
+ * of its tables while it waits for our locks.  DDL that comes in between is
+ * seen in the log, and then all is done again.
+ */
 static int
 attempt(struct dump *d)
 {
     int rc;
 
-    if (wait_for_xa(d) < 0 || dump_guard_take(d) < 0 || dump_lock_take(d) < 0 ||
-        take(d) < 0)
+    if (wait_for_xa(d) < 0 || look_around(d) < 0 || dump_guard_take(d) < 0 ||
+        dump_lock_take(d) < 0 || take(d) < 0)
         return -1;
     if ((rc = no_prepared_xa(d, false)) <= 0)
         return rc;
-    if (gtid_of_snapshot(d) < 0 || dump_accounts_read(d) < 0 ||
-        dump_tables_read(d) < 0)
+    if (gtid_of_snapshot(d) < 0 || dump_accounts_read(d) < 0)
         return -1;
-    return lock_is_complete(d);
+    return dump_watch_early(d);
+}
+
+static void
+forget(struct dump *d, size_t warnings)
+{
+    struct manifest *m = d->m;
+
+    dump_lock_release(d);
+    dump_guard_release(d);
+    dump_units_free(d);
+    dump_tables_free(d);
+    dump_objects_free(&d->accounts);
+    dump_objects_free(&d->grants);
+    while (m->warnings > warnings)
+        free(m->warning[--m->warnings]);
 }
 
 int
 dump_snapshot(struct dump *d)
 {
+    size_t warnings = d->m->warnings;
+
     for (int i = 0; i < TRIES_WHOLE; i++) {
         int rc = attempt(d);
 
@@ -283,18 +332,14 @@ dump_snapshot(struct dump *d)
                 dump_lock_release(d);
             return 0;
         }
-        dump_lock_release(d);
-        dump_guard_release(d);
-        dump_tables_free(d);
-        dump_objects_free(&d->accounts);
-        dump_objects_free(&d->grants);
-        if (dump_stopping(d))
+        log_debug("the snapshot is taken again");
+        forget(d, warnings);
+        if (stop_sleep_us(200000))
             return stop_error();
     }
     err_set(ERR_FAILED,
-        "no quiet moment for the snapshot in %d tries: XA "
-        "transactions are prepared, or tables without "
-        "transactions created, all the time",
+        "no quiet moment for the snapshot in %d tries: tables are created or "
+        "changed, or XA transactions prepared, all the time",
         TRIES_WHOLE);
     return err_hint("Run the backup at a quieter time.");
 }

@@ -27,7 +27,10 @@ struct watch {
     struct dump *d;
     struct event_gtid gtid; /* of the group being read */
     bool in_group;
-    bool old;  /* an event of it began before the tables were locked */
+    bool old;     /* an event of it began before the tables were locked */
+    bool early;   /* only definitions, and then only told */
+    bool changed; /* early: something was */
+    const struct dump_pos *end;
     char **xa; /* prepared or started since the snapshot */
     size_t n_xa, cap_xa;
     uint64_t events;
@@ -68,6 +71,11 @@ check_ddl(
     dump_words_of(q->sql, q->sql_size, &words);
     if (dump_words_harmless(&words))
         goto out;
+    if (w->early) {
+        log_debug("%.*s", (int)MIN(q->sql_size, 200), q->sql);
+        w->changed = true;
+        goto out;
+    }
     if (words.n == 0 || dump_pos_upto(at, &d->schema_at)) {
         rc = refuse(w,
             "a definition may have changed after the snapshot and "
@@ -153,7 +161,7 @@ on_query(struct watch *w, const struct event *e, const struct dump_pos *at)
         return -1;
     if (w->in_group &&
         w->gtid.flags & (GTID_FL_PREPARED_XA | GTID_FL_COMPLETED_XA))
-        return check_xa(w, &q);
+        return w->early ? 0 : check_xa(w, &q);
     if ((w->in_group && w->gtid.flags & GTID_FL_DDL) ||
         sql_is_ddl(q.sql, q.sql_size))
         return check_ddl(w, &q, at);
@@ -169,7 +177,7 @@ check_mixed(struct watch *w, const struct event *e)
 {
     struct event_query q;
 
-    if (w->d->doubt_s == 0 || !w->in_group ||
+    if (w->early || w->d->doubt_s == 0 || !w->in_group ||
         w->gtid.flags & (GTID_FL_TRANSACTIONAL | GTID_FL_STANDALONE))
         return 0;
     if (e->type == EV_XID)
@@ -199,7 +207,7 @@ on_event(struct watch *w, const struct repl *r, const struct event *e)
     if (e->type == EV_HEARTBEAT || e->flags & EVENT_FLAG_ARTIFICIAL)
         return 0;
     w->events++;
-    if (!dump_pos_upto(&at, &w->d->end_at))
+    if (w->changed || !dump_pos_upto(&at, w->end))
         return 1;
     if (e->type == EV_GTID) {
         w->in_group = true;
@@ -240,12 +248,11 @@ read_log(struct watch *w, struct repl *r)
     }
 }
 
-int
-dump_watch(struct dump *d)
+static int
+watch_run(struct watch *w, const struct gtid_pos *start)
 {
-    struct watch w = {.d = d};
     struct repl_conf conf = {.until_end = true};
-    struct db *db = db_open(d->conf->source, "source");
+    struct db *db = db_open(w->d->conf->source, "source");
     struct repl *r = NULL;
     int rc = -1;
 
@@ -254,21 +261,40 @@ dump_watch(struct dump *d)
     /* High, so as to be unlike what people give to replicas. */
     random_bytes(&conf.server_id, sizeof conf.server_id);
     conf.server_id |= 0x80000000u;
-    gtid_pos_copy(&conf.start, &d->m->info.gtid);
-    if ((r = repl_open(db, &conf)) == NULL || read_log(&w, r) < 0)
+    gtid_pos_copy(&conf.start, start);
+    if ((r = repl_open(db, &conf)) == NULL || read_log(w, r) < 0)
         goto out;
-    log_debug("the log shows nothing that spoils the backup, in %" PRIu64
-              " events",
-        w.events);
+    log_debug("the log was read: %" PRIu64 " events", w->events);
     rc = 0;
 
 out:
     if (rc < 0)
         err_wrap("the log since the snapshot");
-    for (size_t i = 0; i < w.n_xa; i++)
-        free(w.xa[i]);
-    free(w.xa);
+    for (size_t i = 0; i < w->n_xa; i++)
+        free(w->xa[i]);
+    free(w->xa);
     gtid_pos_free(&conf.start);
     repl_close(r);
+    return rc;
+}
+
+int
+dump_watch(struct dump *d)
+{
+    struct watch w = {.d = d, .end = &d->end_at};
+
+    return watch_run(&w, &d->m->info.gtid);
+}
+
+int
+dump_watch_early(struct dump *d)
+{
+    struct dump_pos now = {0};
+    struct watch w = {.d = d, .early = true, .end = &now};
+    int rc = -1;
+
+    if (dump_pos_now(d->main, &now) == 0 && watch_run(&w, &d->before) == 0)
+        rc = w.changed ? 0 : 1;
+    dump_pos_free(&now);
     return rc;
 }
