@@ -93,6 +93,17 @@ source_failed(struct stream *s, struct tries *t, bool moved)
     return -1;
 }
 
+/* With `once`: the log ended before the position that the server told. */
+static int
+again(struct tries *t)
+{
+    t->pause_us = PAUSE_US;
+    if (++t->barren <= BARREN_MAX)
+        return 0;
+    return err_set(ERR_FAILED,
+        "the server's log ends before its position (@@gtid_binlog_pos)");
+}
+
 static void
 pause_between(struct stream *s, struct tries *t)
 {
@@ -133,6 +144,8 @@ attempts(struct stream *s)
         if (what == OUTCOME_END || stop_asked())
             return 0;
         if (what == OUTCOME_SOURCE && source_failed(s, &t, moved) < 0)
+            return -1;
+        if (what == OUTCOME_AGAIN && again(&t) < 0)
             return -1;
         err_clear();
         s->report->reconnects++;

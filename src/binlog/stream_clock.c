@@ -48,12 +48,30 @@ caught_group(struct caught *c, const struct gtid *g)
     }
 }
 
+/*
+ * Is g, the newest of its domain in the server's log, in what we have?  A
+ * server that does not log what it applies as a replica can have something
+ * older there than where its domain is: numbers are only given upwards.
+ */
+static bool
+have_already(const struct gtid *g, const struct gtid_pos *have,
+    const struct gtid_pos *applied)
+{
+    const struct gtid *ours = gtid_pos_get(have, g->domain);
+    const struct gtid *theirs = gtid_pos_get(applied, g->domain);
+
+    if (ours == NULL)
+        return false;
+    return gtid_equal(ours, g) ||
+        (theirs != NULL && gtid_equal(ours, theirs) && g->seq < ours->seq);
+}
+
 int
 caught_ask(struct stream *s)
 {
     struct caught *c = &s->caught;
     const struct gtid_pos *have = stream_gtid(s);
-    struct gtid_pos is = {0};
+    struct gtid_pos is = {0}, applied = {0};
     struct db_result r = {0};
     int rc = -1;
 
@@ -61,21 +79,20 @@ caught_ask(struct stream *s)
     caught_forget(c);
     if (db_query(s->side, &r,
             "SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS UNSIGNED), "
-            "@@global.gtid_binlog_pos") < 0 ||
-        gtid_pos_parse(db_cell(&r, 0, 1), &is) < 0)
+            "@@global.gtid_binlog_pos, @@global.gtid_slave_pos") < 0 ||
+        gtid_pos_parse(db_cell(&r, 0, 1), &is) < 0 ||
+        gtid_pos_parse(db_cell(&r, 0, 2), &applied) < 0)
         goto out;
-    for (size_t i = 0; i < is.n; i++) {
-        const struct gtid *g = gtid_pos_get(have, is.v[i].domain);
-
-        if (g == NULL || !gtid_equal(g, &is.v[i]))
+    for (size_t i = 0; i < is.n; i++)
+        if (!have_already(&is.v[i], have, &applied))
             gtid_pos_set(&c->missing, &is.v[i]);
-    }
     c->moment_us = strtoull(db_cell(&r, 0, 0), NULL, 10);
     caught_settle(c);
     rc = 0;
 
 out:
     gtid_pos_free(&is);
+    gtid_pos_free(&applied);
     db_result_free(&r);
     return rc;
 }
