@@ -82,7 +82,8 @@ struct dump {
     struct dump_table *table;
     size_t tables, table_cap;
     struct dump_units units;
-    size_t next_unit, locked_left;
+    size_t locked_units; /* of those in units, the first ones */
+    size_t next_unit, next_locked, locked_left;
     struct dump_objects accounts, grants;
 
     pthread_mutex_t mutex; /* of all below, the guard, and the units */
@@ -156,12 +157,13 @@ int dump_watch_early(struct dump *d);
 struct dump_words {
     char **v;
     size_t n, cap;
-    bool whole; /* false: the text was cut or cannot be read */
 };
 void dump_words_of(const char *sql, size_t n, struct dump_words *out);
 void dump_words_free(struct dump_words *w);
 /* Can a statement change the definition or the rows of something dumped at
  * all?  Not: accounts, temporary tables, ANALYZE and such. */
 bool dump_words_harmless(const struct dump_words *w);
+/* Does it only make what was not there before? */
+bool dump_words_create_new(const struct dump_words *w);
 
 #endif

@@ -248,7 +248,7 @@ cut(struct dump *d, size_t table)
     return 0;
 }
 
-/* Locked tables first, so that their writers wait least; then the largest. */
+/* Locked tables first, they have a worker of their own; then the largest. */
 static int
 by_order(const void *a, const void *b)
 {
@@ -272,6 +272,7 @@ dump_units_make(struct dump *d)
         qsort(d->units.v, d->units.n, sizeof *d->units.v, by_order);
     for (size_t i = 0; i < d->units.n; i++)
         d->locked_left += d->units.v[i].locked;
+    d->locked_units = d->next_unit = d->locked_left;
     return 0;
 }
 

@@ -21,8 +21,8 @@
 
 struct worker {
     struct dump *d;
-    struct db *db;             /* in the snapshot */
-    struct db *plain;          /* of its own, for locked tables */
+    struct db *db;
+    bool locked; /* reads the locked tables, on the connection that locks */
     struct part_writer *out;   /* NULL: no part is open */
     struct sink *seal;         /* of its chain */
     struct manifest_part part; /* what is known of it so far */
@@ -190,8 +190,8 @@ copy_rows(struct worker *w, struct dump_table *t, struct db_rows *rows,
 }
 
 static int
-select_rows(struct worker *w, struct db *db, const struct dump_unit *u,
-    struct dump_table *t, struct unit_sum *s)
+select_rows(struct worker *w, const struct dump_unit *u, struct dump_table *t,
+    struct unit_sum *s)
 {
     struct buf sql = {0};
     char *name = db_name2(t->schema, t->name);
@@ -203,7 +203,7 @@ select_rows(struct worker *w, struct db *db, const struct dump_unit *u,
         buf_str(&sql, " FOR SYSTEM_TIME ALL");
     if (u->where != NULL)
         buf_fmt(&sql, " FORCE INDEX (PRIMARY) WHERE %s", u->where);
-    rows = db_rows_open(db, (const char *)sql.data, sql.len);
+    rows = db_rows_open(w->db, (const char *)sql.data, sql.len);
     if (rows != NULL && note_wire(w->d, t, rows) == 0)
         rc = copy_rows(w, t, rows, s);
     db_rows_close(rows);
@@ -235,9 +235,10 @@ note_read(struct dump *d, struct db *db, struct dump_table *t, bool all)
 
 /* Sums are merged; what the end of the locked tables lets go, is let go. */
 static int
-unit_done(struct dump *d, struct db *db, const struct dump_unit *u,
-    struct dump_table *t, const struct unit_sum *s)
+unit_done(struct worker *w, const struct dump_unit *u, struct dump_table *t,
+    const struct unit_sum *s)
 {
+    struct dump *d = w->d;
     struct manifest_table *mt = &d->m->table[t->number];
     bool last;
     int rc = 0;
@@ -248,25 +249,11 @@ unit_done(struct dump *d, struct db *db, const struct dump_unit *u,
     t->units_left--;
     last = u->locked && --d->locked_left == 0;
     if (last || (!d->guard_held && t->units_left == 0))
-        rc = note_read(d, db, t, last);
+        rc = note_read(d, w->db, t, last);
     if (last)
         dump_locked_done(d);
     pthread_mutex_unlock(&d->mutex);
     return rc;
-}
-
-/*
- * A locked table is read outside of the transaction, which would keep its
- * metadata lock until the end of the backup; nobody can change it anyway.
- */
-static struct db *
-reader_for(struct worker *w, const struct dump_unit *u)
-{
-    if (!u->locked)
-        return w->db;
-    if (w->plain == NULL)
-        w->plain = db_open(w->d->conf->source, "source");
-    return w->plain;
 }
 
 static int
@@ -274,48 +261,55 @@ read_unit(struct worker *w, const struct dump_unit *u)
 {
     struct dump_table *t = &w->d->table[u->table];
     struct unit_sum s = {0};
-    struct db *db = reader_for(w, u);
 
     /* Where the server lets it (dump_snapshot.c), going back to the savepoint
      * gives the metadata lock back and keeps the snapshot. */
-    if (db == NULL || select_rows(w, db, u, t, &s) < 0 ||
-        unit_done(w->d, db, u, t, &s) < 0 ||
-        (!u->locked && db_exec(db, "ROLLBACK TO SAVEPOINT pitr") < 0))
+    if (select_rows(w, u, t, &s) < 0 || unit_done(w, u, t, &s) < 0 ||
+        (!u->locked && db_exec(w->db, "ROLLBACK TO SAVEPOINT pitr") < 0))
         return err_wrap("table %s.%s", t->schema, t->name);
     return 0;
 }
 
+/* Those of the locked tables come first, and are one worker's. */
 static const struct dump_unit *
-take_unit(struct dump *d)
+take_unit(struct worker *w)
 {
+    struct dump *d = w->d;
     const struct dump_unit *u = NULL;
+    size_t *next = w->locked ? &d->next_locked : &d->next_unit;
+    size_t end = w->locked ? d->locked_units : d->units.n;
 
     pthread_mutex_lock(&d->mutex);
-    if (d->next_unit < d->units.n)
-        u = &d->units.v[d->next_unit++];
+    if (*next < end)
+        u = &d->units.v[(*next)++];
     pthread_mutex_unlock(&d->mutex);
     return u;
 }
 
+/*
+ * Tables that are locked are read by the connection that locked them: another
+ * one would wait behind a writer that waits for that lock.
+ */
 static int
 worker_run(void *arg, unsigned index)
 {
     struct dump *d = arg;
-    struct worker w = {.d = d, .db = d->conn[index]};
+    bool locked = index == d->conf->jobs;
+    struct worker w = {
+        .d = d, .db = locked ? d->lock : d->conn[index], .locked = locked};
     const struct dump_unit *u;
     int rc = 0;
 
-    while (rc == 0 && !dump_stopping(d) && (u = take_unit(d)) != NULL)
+    while (rc == 0 && !dump_stopping(d) && (u = take_unit(&w)) != NULL)
         rc = read_unit(&w, u);
     if (rc == 0 && !dump_stopping(d))
         rc = part_end(&w);
     /* The others may have hours to go: give back the metadata locks. */
-    if (rc == 0)
+    if (rc == 0 && !locked)
         rc = db_exec(w.db, "COMMIT");
     if (rc < 0)
         dump_fail(d);
     part_drop(&w);
-    db_close(w.plain);
     return 0;
 }
 
@@ -331,7 +325,8 @@ by_name(const void *a, const void *b)
 int
 dump_rows_run(struct dump *d)
 {
-    struct pool *p = pool_start(d->conf->jobs, worker_run, d);
+    unsigned n = d->conf->jobs + (d->locked_units > 0);
+    struct pool *p = pool_start(n, worker_run, d);
     int rc;
 
     if (p == NULL)

@@ -83,6 +83,8 @@ check_ddl(
             q->sql, q->sql_size);
         goto out;
     }
+    if (dump_words_create_new(&words))
+        goto out;
     for (size_t i = 0; rc == 0 && i < d->tables; i++) {
         const struct dump_table *t = &d->table[i];
         const struct dump_pos *read =

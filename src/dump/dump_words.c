@@ -78,7 +78,6 @@ dump_words_of(const char *sql, size_t n, struct dump_words *out)
     struct buf word = {0};
 
     memset(out, 0, sizeof *out);
-    out->whole = true;
     while (cur_left(&c) > 0) {
         uint8_t ch = cur_u8(&c);
         uint8_t next = cur_left(&c) > 0 ? *c.p : 0;
@@ -140,4 +139,14 @@ dump_words_harmless(const struct dump_words *w)
         (strcmp(w->v[i], "or") == 0 || strcmp(w->v[i], "replace") == 0))
         i++;
     return i < w->n && among(w->v[i], object, NELEM(object));
+}
+
+bool
+dump_words_create_new(const struct dump_words *w)
+{
+    static const char *const object[] = {"table", "database", "schema", "view",
+        "sequence", "procedure", "function", "event", "package"};
+
+    return w->n > 1 && strcmp(w->v[0], "create") == 0 &&
+        among(w->v[1], object, NELEM(object));
 }
