@@ -140,13 +140,14 @@ sandbox_stop()
     process_end "$pid"
 }
 
-# wait_until SECONDS COMMAND...: tries it until it succeeds.
+# wait_until SECONDS COMMAND...: tries it until it succeeds.  The command sees
+# this function's local variables; hence its name.
 wait_until()
 {
-    local end=$((SECONDS + $1))
+    local wait_until_end=$((SECONDS + $1))
     shift
     until "$@" >/dev/null 2>&1; do
-        [ $SECONDS -lt $end ] || return 1
+        [ $SECONDS -lt "$wait_until_end" ] || return 1
         sleep 0.1
     done
 }

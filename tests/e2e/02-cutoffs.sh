@@ -150,7 +150,7 @@ for n in 2 3 4 5; do
     ! cmp -s "$T/truth1.rows" "$T/truth$n.rows" || fail "moment $n is moment 1"
 done
 # By the first backup as well, over the second one.
-first=$(pitr list --json | grep -o '"id": *"[^"]*"' | head -1 | cut -d'"' -f4)
+first=$(backups | head -1)
 # shellcheck disable=SC2086
 restore_to again ${cutoff[5]} --backup "$first"
 truth "$OUT" "$T/again"

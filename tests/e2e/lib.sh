@@ -168,8 +168,15 @@ log_reached()
         tr -d ' \n' <"$T/list.json" | grep -qF "\"to\":\"$1\""
 }
 
-# restored_until TIME: also the *time* up to which the log is known to be whole
-# has passed TIME (seconds since 1970), so that a restore to it is possible.
+# The ids of all backups, oldest first.
+backups()
+{
+    pitr list --json >"$T/list.json"
+    grep -oE '"id": *"[^"]*"' "$T/list.json" | cut -d'"' -f4
+}
+
+# streamed_until TIME: the log is known to be whole up to TIME (seconds since
+# 1970), so that a restore to it is possible.
 streamed_until()
 {
     wait_until 30 log_is_whole_until "$1" || {

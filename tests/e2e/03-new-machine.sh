@@ -1,0 +1,81 @@
+# Another machine: there is only a copy of the repository, a secret key, and a
+# MariaDB server.  Also with a passphrase, with a second recipient's key, with a
+# key typed in from paper; and without what is needed it is refused.
+. "$(dirname "$0")/lib.sh"
+
+source_server
+shop_schema | mysql_client --socket="$SRC"
+shop_rows 1000 | mysql_client --socket="$SRC"
+configure
+account "$SRC"
+echo "correct horse, battery" >"$T/pass"
+chmod 600 "$T/pass"
+"$PITR" keygen --out "$T/key" --passphrase-file "$T/pass" --paper "$T/paper"
+"$PITR" keygen --out "$T/key2" --no-passphrase >/dev/null
+"$PITR" keygen --out "$T/stranger" --no-passphrase >/dev/null
+pitr init --recipient "$(cat "$T/key.pub")" --recipient-file "$T/key2.pub" \
+    >"$T/init.out"
+cat "$T/init.out"
+signer=$(grep -o 'ed25519:[a-z2-7]*' "$T/init.out")
+pitr stream --once >/dev/null
+pitr backup >/dev/null
+sql "$SRC" "UPDATE shop.customers SET city = 'after the backup' WHERE id < 9"
+pitr stream --once >/dev/null
+truth "$SRC" "$T/truth"
+
+say "the machine is lost"
+mkdir "$T/new"
+cp -r "$REPO" "$T/new/copy"
+cp "$T/key" "$T/key2" "$T/stranger" "$T/pass" "$T/paper" "$T/new"
+server_stop "$T/src" KILL
+rm -rf "$REPO" "$T/src" "$T/signing.key" "$T/pitr.conf" "$T/password"
+
+# Nothing of a home, of a configuration, or of the working directory.
+elsewhere()
+{
+    env -i PATH="$PATH" HOME=/nonexistent ASAN_OPTIONS="${ASAN_OPTIONS:-}" \
+        "$PITR" "$@"
+}
+cd /
+from=(--repository "$T/new/copy" --signer "$signer")
+
+say "with the first key and its passphrase"
+elsewhere restore "${from[@]}" --secret-key "$T/new/key" \
+    --passphrase-file "$T/new/pass" --sandbox "$T/r1"
+truth "$(sandbox_socket "$T/r1")" "$T/restored1"
+same "$T/truth" "$T/restored1"
+sandbox_stop "$T/r1"
+
+say "with the second key, and no word on the signer: done, with a warning"
+expect_exit 3 elsewhere restore --repository "$T/new/copy" \
+    --secret-key "$T/new/key2" --sandbox "$T/r2"
+said "ed25519:" 
+truth "$(sandbox_socket "$T/r2")" "$T/restored2"
+same "$T/truth" "$T/restored2"
+sandbox_stop "$T/r2"
+
+say "with the first key from paper, typed in again"
+tr 'a-z' 'A-Z' <"$T/new/paper" >"$T/new/typed"
+elsewhere keygen --out "$T/new/key3" --from-paper "$T/new/typed" \
+    --no-passphrase
+cmp "$T/key.pub" "$T/new/key3.pub"
+elsewhere restore "${from[@]}" --secret-key "$T/new/key3" --dry-run
+
+say "refused: a stranger's key, a wrong passphrase, none, another signer"
+expect_exit 12 elsewhere restore "${from[@]}" --secret-key "$T/new/stranger" \
+    --sandbox "$T/r3"
+said "recipient|not sealed for|does not open"
+echo "wrong" >"$T/new/pass"
+expect_exit 12 elsewhere restore "${from[@]}" --secret-key "$T/new/key" \
+    --passphrase-file "$T/new/pass" --sandbox "$T/r3"
+said "passphrase"
+expect_exit 12 elsewhere restore "${from[@]}" --secret-key "$T/new/key" \
+    --sandbox "$T/r3"
+said "passphrase"
+expect_exit 12 elsewhere restore "${from[@]}" --sandbox "$T/r3"
+said "--secret-key"
+other=ed25519:$(printf 'a%.0s' {1..52})
+expect_exit 14 elsewhere restore --repository "$T/new/copy" \
+    --signer "$other" --secret-key "$T/new/key2" --sandbox "$T/r3"
+said "signe"
+[ ! -e "$T/r3" ] || fail "a refused restore has made its sandbox"
