@@ -21,6 +21,7 @@ struct conf_server { /* strings are NULL where nothing is said */
     const char *ssl_ca, *ssl_cert, *ssl_key;
     /* the repository */
     const char *repository, *signing_key, *secret_key, *passphrase_file;
+    const char *acknowledge; /* "local", "no" */
     const char *signer; /* what the reader expects, "ed25519:..." */
     /* the work */
     unsigned jobs;       /* 0: as many as there are processors */

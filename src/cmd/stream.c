@@ -2,6 +2,7 @@
  * stream.c -- capture the binary log.
  */
 #include <inttypes.h>
+#include <string.h>
 
 #include "cmd.h"
 #include "pitr/err.h"
@@ -11,6 +12,7 @@
 struct stream {
     struct common common;
     bool once;
+    const char *acknowledge;
     unsigned level, server_id;
     uint64_t flush_us, segment_bytes, segment_us, retry_us;
 };
@@ -19,6 +21,10 @@ struct stream {
 static const struct opt stream_opts[] = {
     {"once", 0, OPT_FLAG, FIELD(once), NULL, 0, 0, NULL,
         "end when the log as it is now is in the repository (for cron)", NULL},
+    {"acknowledge", 0, OPT_STR, FIELD(acknowledge), "no", 0, 0, "local|no",
+        "local: be a semi-synchronous replica, and acknowledge what is on "
+        "stable storage here",
+        "acknowledge"},
     {"flush", 0, OPT_DURATION, FIELD(flush_us), "1s", 10000, 60000000, "TIME",
         "a transaction is durable after this at the latest", "flush"},
     {"segment-size", 0, OPT_SIZE, FIELD(segment_bytes), "256M", 65536,
@@ -57,6 +63,20 @@ report(const struct stream_report *r)
 }
 
 static int
+get_acknowledge(const struct stream *o, bool *semisync)
+{
+    *semisync = strcmp(o->acknowledge, "local") == 0;
+    if (!*semisync && strcmp(o->acknowledge, "no") != 0)
+        return err_set(ERR_USAGE,
+            "acknowledge: \"%s\" is neither \"local\" nor \"no\"",
+            o->acknowledge);
+    if (*semisync && o->once)
+        return err_set(ERR_USAGE,
+            "--once does not stay to acknowledge: leave out --acknowledge");
+    return 0;
+}
+
+static int
 stream_cmd_run(void *arg)
 {
     struct stream *o = arg;
@@ -65,9 +85,11 @@ stream_cmd_run(void *arg)
     struct stream_report r = {0};
     struct repo *repo = NULL;
     struct lock *lock = NULL;
+    bool semisync;
     int rc = -1;
 
-    if (s == NULL || (repo = cmd_repo_write(s)) == NULL ||
+    if (s == NULL || get_acknowledge(o, &semisync) < 0 ||
+        (repo = cmd_repo_write(s)) == NULL ||
         (lock = repo_lock(repo, "stream")) == NULL ||
         cmd_conn_open(s, &conn) < 0)
         goto out;
@@ -79,6 +101,7 @@ stream_cmd_run(void *arg)
         .segment_bytes = o->segment_bytes,
         .segment_us = o->segment_us,
         .level = (int)o->level,
+        .semisync = semisync,
         .retry_us = o->retry_us};
     rc = stream_run(&conf, &r);
     if (rc == 0)
