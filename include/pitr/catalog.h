@@ -11,7 +11,7 @@
 struct catalog {
     struct backup_info *backup; /* whole ones, oldest first */
     size_t backups;
-    char **broken; /* ids of backup folders without a manifest */
+    char **broken; /* ids of backup folders without a good manifest */
     size_t n_broken;
     struct segment_info *segment; /* by sequence */
     size_t segments;
@@ -19,7 +19,8 @@ struct catalog {
 
 /*
  * Reads the headers of all objects and checks signatures and links.  A link
- * that does not hold is ERR_VERIFY.
+ * that does not hold is ERR_VERIFY.  A manifest that is damaged is warned of,
+ * and its backup does not count; ERR_VERIFY where no whole backup is left.
  */
 struct catalog *catalog_load(struct repo *r);
 void catalog_free(struct catalog *c);

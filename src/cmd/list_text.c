@@ -32,7 +32,7 @@ put_backups(const struct catalog *c, struct buf *out)
     }
     for (size_t i = 0; i < c->n_broken; i++)
         buf_fmt(out,
-            "  %s  not finished: running, or it failed; it does not "
+            "  %s  not whole: running, or it failed; it does not "
             "count\n",
             c->broken[i]);
 }

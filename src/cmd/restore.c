@@ -155,14 +155,16 @@ replay_conf(const struct restore *o, const struct work *w)
 }
 
 static void
-put_boundary(struct buf *out, const struct replay_report *r)
+put_boundary(
+    struct buf *out, const struct plan *plan, const struct replay_report *r)
 {
+    const char *none = plan->broken_end ? "none: here the log ends in a gap"
+                                        : "none: this is the newest state";
     char *last = report_group(&r->last), *first = report_group(&r->first_out);
 
     buf_fmt(out, "last transaction in:    %s\n",
         r->any_last ? last : "none from the log: the backup is as it was");
-    buf_fmt(out, "first transaction out:  %s\n",
-        r->any_out ? first : "none: this is the newest state");
+    buf_fmt(out, "first transaction out:  %s\n", r->any_out ? first : none);
     if (r->unfinished != NULL)
         buf_fmt(out, "not done at the cutoff: %s\n", r->unfinished);
     free(last);
@@ -195,7 +197,7 @@ plan_and_print(const struct restore *o, struct work *w)
             "then the log from GTID position of the backup on: "
             "%zu segment%s\n",
             w->plan.segments, w->plan.segments == 1 ? "" : "s");
-    put_boundary(&text, &w->preview);
+    put_boundary(&text, &w->plan, &w->preview);
     rc = report_out(&text);
     buf_free(&text);
     if (w->plan.broken_end && w->plan.cutoff.kind == CUTOFF_NEWEST)
@@ -257,7 +259,7 @@ report_done(const struct restore *o, const struct work *w, uint64_t begun_us)
         buf_fmt(&text, "replayed %" PRIu64 " transactions, %s of log in %s\n",
             w->done.groups, size_text(w->done.bytes, a),
             time_span(w->done.replay_us, d));
-    put_boundary(&text, &w->done);
+    put_boundary(&text, &w->plan, &w->done);
     buf_fmt(&text, "done in %s\n", time_span(time_mono_us() - begun_us, e));
     if (o->sandbox != NULL)
         buf_fmt(&text,

@@ -67,10 +67,25 @@ read_backup(struct repo *r, const char *id, struct backup_info *out)
     return rc;
 }
 
+/* A backup that is damaged must not keep another from being restored; but it
+ * is told of, and is the answer where there is no other. */
+static int
+damaged(const char *id, struct err_saved **first)
+{
+    if (err_kind() != ERR_VERIFY)
+        return -1;
+    log_warn("backup %s does not count: %s", id, err_text());
+    if (*first == NULL)
+        *first = err_take();
+    err_clear();
+    return 0;
+}
+
 static int
 load_backups(struct repo *r, struct catalog *c)
 {
     struct store_list l = {0};
+    struct err_saved *fault = NULL;
     size_t cap = 0, cap_broken = 0;
     int rc = store_list(r->store, "backup/", true, &l);
 
@@ -82,7 +97,7 @@ load_backups(struct repo *r, struct catalog *c)
             c->backup = xgrow(c->backup, c->backups, &cap, sizeof info);
             c->backup[c->backups++] = info;
             rc = 0;
-        } else if (rc == 0) {
+        } else if (rc == 0 || (rc = damaged(id, &fault)) == 0) {
             c->broken =
                 xgrow(c->broken, c->n_broken, &cap_broken, sizeof *c->broken);
             c->broken[c->n_broken++] = xstrdup(id);
@@ -90,6 +105,9 @@ load_backups(struct repo *r, struct catalog *c)
         free(id);
     }
     store_list_free(&l);
+    if (rc == 0 && c->backups == 0 && fault != NULL)
+        return err_put(fault);
+    err_saved_free(fault);
     return rc;
 }
 

@@ -11,10 +11,12 @@
 #include "pitr/times.h"
 #include "repo_file.h"
 
-/* 1 if the directory is absent or empty, 0 if not. */
+/* 1 if the directory is absent or empty, 0 if not.  A file system of its own
+ * has lost+found, which is nothing of ours or anybody's. */
 static int
 dir_is_free(const char *path)
 {
+    static const char *const fine[] = {".", "..", "lost+found"};
     DIR *d = opendir(path);
     struct dirent *e;
     int empty = 1;
@@ -23,8 +25,11 @@ dir_is_free(const char *path)
         return errno == ENOENT
             ? 1
             : err_sys(ERR_NOREPO, "cannot look into %s", path);
-    while (empty && (e = readdir(d)) != NULL)
-        empty = strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0;
+    while (empty && (e = readdir(d)) != NULL) {
+        empty = 0;
+        for (size_t i = 0; i < NELEM(fine); i++)
+            empty |= strcmp(e->d_name, fine[i]) == 0;
+    }
     closedir(d);
     return empty;
 }

@@ -460,6 +460,20 @@ test_gone_around(void **state)
     }
 }
 
+/* That many count, that many do not, and the damaged one is told of. */
+static void
+backups_count(struct scene *s, size_t whole, size_t broken)
+{
+    unsigned warned = log_warnings();
+    struct catalog *c = catalog_load(s->p.repo);
+
+    assert_non_null(c);
+    assert_int_equal(c->backups, whole);
+    assert_int_equal(c->n_broken, broken);
+    assert_int_equal(log_warnings(), warned + 1);
+    catalog_free(c);
+}
+
 static void
 test_backups(void **state)
 {
@@ -503,10 +517,18 @@ test_backups(void **state)
         free(dir);
     }
     file_store(path, b.data, b.len);
-    is_refused(s);
+    backups_count(s, 1, 3);
+    /* Cut, as the second of two, and as the only one. */
     for (size_t n = 1; n < b.len; n += 13) {
         file_store(path, b.data, n);
+        backups_count(s, 1, 3);
+    }
+    {
+        char *other = place_file(&s->p, "backup/20220502T020000Z/manifest");
+
+        unlink(other);
         is_refused(s);
+        free(other);
     }
     free(path);
     buf_free(&b);

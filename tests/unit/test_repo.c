@@ -109,7 +109,7 @@ test_init_refused(void **state)
     char *signing = xasprintf("%s/new.key", p->dir);
     char *file = place_file(p, "repository");
     struct buf before = {0}, after = {0};
-    char longest[66];
+    char longest[66], *lost;
 
     file_load(file, &before);
     init_refused(p, p->path, "db1", signing, 1, NULL, ERR_NOREPO);
@@ -128,8 +128,13 @@ test_init_refused(void **state)
     file_load(file, &after);
     assert_int_equal(before.len, after.len);
     assert_memory_equal(before.data, after.data, before.len);
-    /* And without what was wrong it is made. */
+    /* And without what was wrong it is made; also where a file system of its
+     * own was mounted for it. */
     longest[64] = '\0';
+    assert_int_equal(mkdir(path, 0700), 0);
+    lost = xasprintf("%s/lost+found", path);
+    assert_int_equal(mkdir(lost, 0700), 0);
+    free(lost);
     assert_int_equal(
         repo_init(path, longest, signing, secret_key_public(p->key), 1, NULL),
         0);
