@@ -37,6 +37,17 @@ put_backups(const struct catalog *c, struct buf *out)
             c->broken[i]);
 }
 
+/* What is caught up on is older than the segment that it is in. */
+static uint64_t
+begin_us(const struct segment_info *s)
+{
+    uint64_t first_us = s->state.first_us;
+
+    return first_us != 0 && first_us < s->start.started_us
+        ? first_us
+        : s->start.started_us;
+}
+
 /* The segments [i, end) of one epoch. */
 static void
 put_epoch(const struct catalog *c, size_t i, size_t end, struct buf *out)
@@ -54,8 +65,8 @@ put_epoch(const struct catalog *c, size_t i, size_t end, struct buf *out)
     }
     if (first->start.cause == SEGMENT_GAP)
         buf_fmt(out, "  GAP: %s\n", first->start.why);
-    buf_fmt(out, "  from %s, after GTID %s\n",
-        time_both(first->start.started_us, from), *begin ? begin : "(empty)");
+    buf_fmt(out, "  from %s, after GTID %s\n", time_both(begin_us(first), from),
+        *begin ? begin : "(empty)");
     buf_fmt(out, "    to %s, GTID %s%s\n",
         until == 0 ? "(nothing yet)" : time_both(until, to),
         *stop ? stop : "(empty)", last->closed ? "" : ", still growing");
