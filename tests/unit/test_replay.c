@@ -326,7 +326,7 @@ static const char *const work[] = {
     "USE t_all",
     "CREATE TABLE a (id INT AUTO_INCREMENT PRIMARY KEY, v VARCHAR(200), f "
     "FLOAT, d DOUBLE, b LONGBLOB, ts TIMESTAMP(6) NULL, e ENUM('x','y'))",
-    "CREATE TABLE m (id INT, v TEXT) ENGINE=MyISAM",
+    "CREATE TABLE m (id INT, v LONGTEXT) ENGINE=MyISAM",
     "CREATE TABLE noкey (v VARCHAR(50) CHARACTER SET utf8mb4)",
     "SET SESSION binlog_format='ROW'",
     "INSERT INTO a (v, f, d, ts) VALUES ('row', 0.1, PI(), NOW(6)), "
@@ -459,6 +459,49 @@ load_data(void)
     run(fx.at_source, "SET SESSION binlog_format='MIXED'");
 }
 
+/* Statements whose events fill packets to the byte, one less, one more. */
+static void
+exact_sizes(void)
+{
+    struct db_result r = {0};
+    struct buf sql = {0};
+    char *file, *from;
+    size_t over;
+
+    run(fx.at_source, "SET SESSION binlog_format='STATEMENT'");
+    file = value(fx.at_source,
+        "SELECT SUBSTRING_INDEX(variable_value, '/', -1) FROM "
+        "information_schema.global_status WHERE "
+        "variable_name='BINLOG_SNAPSHOT_FILE'");
+    from = value(fx.at_source,
+        "SELECT variable_value FROM information_schema.global_status WHERE "
+        "variable_name='BINLOG_SNAPSHOT_POSITION'");
+    run(fx.at_source, "INSERT INTO m VALUES (10, '')");
+    must(db_query(
+        fx.at_source, &r, "SHOW BINLOG EVENTS IN '%s' FROM %s", file, from));
+    over = 0;
+    for (size_t i = 0; i < r.rows; i++)
+        if (strcmp(db_cell(&r, i, 2), "Query") == 0 &&
+            strstr(db_cell(&r, i, 5), "INSERT INTO m") != NULL)
+            over = strtoul(db_cell(&r, i, 4), NULL, 10) -
+                strtoul(db_cell(&r, i, 1), NULL, 10);
+    assert_true(over > 0);
+    for (size_t size = 0xFFFFFF - 2; size <= 0xFFFFFF; size++) {
+        buf_reset(&sql);
+        buf_str(&sql, "INSERT INTO m VALUES (10, '");
+        buf_reserve(&sql, size);
+        memset(sql.data + sql.len, 'p', size - over);
+        sql.len += size - over;
+        buf_str(&sql, "')");
+        must(db_exec_bytes(fx.at_source, (const char *)sql.data, sql.len));
+    }
+    run(fx.at_source, "SET SESSION binlog_format='MIXED'");
+    buf_free(&sql);
+    db_result_free(&r);
+    free(file);
+    free(from);
+}
+
 /* A temporary table that is there when the server dies, and its namesake of
  * the same session number in the server's next life. */
 static const char *const left_open[] = {"USE t_all", "SET pseudo_thread_id=99",
@@ -480,6 +523,7 @@ test_everything(void **state)
         skip();
     run_all(fx.at_source, work, NELEM(work));
     load_data();
+    exact_sizes();
     other = testserver_open(&fx.source, "other");
     assert_non_null(other);
     run_all(other, left_open, NELEM(left_open));
@@ -499,6 +543,8 @@ test_everything(void **state)
     want = value(fx.at_source, "SELECT @@global.gtid_binlog_pos");
     db_close(other);
 
+    /* Else a CREATE that ought to fail would replace. */
+    run(fx.at_target, "SET GLOBAL slave_ddl_exec_mode='STRICT'");
     job_open(&j, NULL);
     j.conf.ahead_bytes = 0; /* the least: less than a single transaction */
     job_run(&j);
@@ -899,6 +945,286 @@ test_other_replication(void **state)
     job_close(&j);
 }
 
+/* --- admission --- */
+
+static int
+client(unsigned port)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET,
+        .sin_port = htons((uint16_t)port),
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct timeval patience = {.tv_sec = 20};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    return fd;
+}
+
+/* The payload of the next packet; 0 bytes where the connection ended. */
+static size_t
+client_read(int fd, uint8_t *out, size_t max)
+{
+    uint8_t head[4];
+    size_t n;
+
+    if (recv(fd, head, 4, MSG_WAITALL) != 4)
+        return 0;
+    n = head[0] | (size_t)head[1] << 8 | (size_t)head[2] << 16;
+    assert_true(n <= max);
+    assert_int_equal(recv(fd, out, n, MSG_WAITALL), (ssize_t)n);
+    return n;
+}
+
+static void
+client_send(int fd, uint8_t seq, const void *p, size_t n)
+{
+    struct buf b = {0};
+
+    buf_u24(&b, (uint32_t)n);
+    buf_u8(&b, seq);
+    buf_add(&b, p, n);
+    assert_int_equal(send(fd, b.data, b.len, MSG_NOSIGNAL), (ssize_t)b.len);
+    buf_free(&b);
+}
+
+static void
+client_login(int fd, const char *user, const uint8_t *token, const char *plugin)
+{
+    static const uint8_t zeros[23];
+    struct buf b = {0};
+
+    buf_u32(&b, 0x88200);
+    buf_u32(&b, 1u << 24);
+    buf_u8(&b, 45);
+    buf_add(&b, zeros, sizeof(zeros));
+    buf_add(&b, user, strlen(user) + 1);
+    buf_u8(&b, FEED_TOKEN);
+    buf_add(&b, token, FEED_TOKEN);
+    buf_add(&b, plugin, strlen(plugin) + 1);
+    client_send(fd, 1, b.data, b.len);
+    buf_free(&b);
+}
+
+/* The salt out of a greeting. */
+static void
+greeting_salt(const uint8_t *p, size_t n, char salt[FEED_SALT + 1])
+{
+    struct cur c = cur_of(p, n);
+    const uint8_t *nul = memchr(p, 0, n);
+
+    assert_non_null(nul);
+    cur_bytes(&c, (size_t)(nul - p) + 1 + 4);
+    memcpy(salt, cur_bytes(&c, 8), 8);
+    cur_bytes(&c, 1 + 2 + 1 + 2 + 2 + 1 + 10);
+    memcpy(salt + 8, cur_bytes(&c, 13), 13);
+    assert_false(c.bad);
+}
+
+/*
+ * Only the password opens; another plugin is asked to change over; those who
+ * wait at the door neither get in nor keep others out.
+ */
+static void
+test_admission(void **state)
+{
+    uint8_t p[1024], token[FEED_TOKEN] = {0};
+    char salt[FEED_SALT + 1];
+    int idle[FEED_PENDING + 4], fd;
+    struct feed *f;
+    struct job j;
+    size_t n;
+
+    (void)state;
+    if (!testserver_installed())
+        skip();
+    job_open(&j, NULL);
+    f = feed_start(&j.conf, 0);
+    assert_non_null(f);
+    for (size_t i = 0; i < NELEM(idle); i++)
+        idle[i] = client(f->port);
+
+    fd = client(f->port); /* the right user, a wrong password */
+    assert_true(client_read(fd, p, sizeof(p)) > 0);
+    client_login(fd, "pitr", token, "mysql_native_password");
+    assert_true(client_read(fd, p, sizeof(p)) > 0);
+    assert_int_equal(p[0], 0xFF);
+    assert_int_equal(client_read(fd, p, sizeof(p)), 0);
+    close(fd);
+
+    fd = client(f->port); /* the right password, another user */
+    n = client_read(fd, p, sizeof(p));
+    greeting_salt(p, n, salt);
+    must(feed_token(fx.at_target, f->password, salt, token));
+    client_login(fd, "root", token, "mysql_native_password");
+    assert_true(client_read(fd, p, sizeof(p)) > 0);
+    assert_int_equal(p[0], 0xFF);
+    close(fd);
+    assert_int_equal(atomic_load(&f->admitted), 0);
+
+    fd = client(f->port); /* a token of another connection's salt */
+    assert_true(client_read(fd, p, sizeof(p)) > 0);
+    client_login(fd, "pitr", token, "mysql_native_password");
+    assert_true(client_read(fd, p, sizeof(p)) > 0);
+    assert_int_equal(p[0], 0xFF);
+    close(fd);
+
+    fd = client(f->port); /* in by the long way */
+    n = client_read(fd, p, sizeof(p));
+    greeting_salt(p, n, salt);
+    client_login(fd, "pitr", token, "client_ed25519");
+    assert_int_equal(client_read(fd, p, sizeof(p)), 1 + 22 + 21);
+    assert_int_equal(p[0], 0xFE);
+    must(feed_token(fx.at_target, f->password, salt, token));
+    client_send(fd, 3, token, FEED_TOKEN);
+    assert_true(client_read(fd, p, sizeof(p)) > 0);
+    assert_int_equal(p[0], 0);
+    client_send(fd, 0, "\x0e", 1); /* ping */
+    assert_true(client_read(fd, p, sizeof(p)) > 0);
+    assert_int_equal(p[0], 0);
+    assert_int_equal(atomic_load(&f->admitted), 1);
+
+    /* The idle ones are closed in time, and the target's stays. */
+    for (size_t i = 0; i < NELEM(idle); i++) {
+        n = client_read(idle[i], p, sizeof(p));
+        assert_int_equal(client_read(idle[i], p, sizeof(p)), 0);
+        close(idle[i]);
+    }
+    client_send(fd, 0, "\x0e", 1);
+    assert_true(client_read(fd, p, sizeof(p)) > 0);
+    close(fd);
+    must(feed_stop(f));
+    feed_free(f);
+    job_close(&j);
+}
+
+/* --- an incident --- */
+
+static void
+seal_event(struct buf *b, uint8_t type, const struct buf *body)
+{
+    buf_reset(b);
+    buf_u32(b, 1700000000);
+    buf_u8(b, type);
+    buf_u32(b, 11);
+    buf_u32(b, (uint32_t)(EVENT_HEADER_SIZE + body->len + 4));
+    buf_u32(b, 4096);
+    buf_u16(b, 0);
+    buf_add(b, body->data, body->len);
+    buf_u32(b, event_crc32(0, b->data, b->len));
+}
+
+static void
+append(struct segment_writer *w, struct event_format *format,
+    struct group_state *group, const struct buf *raw)
+{
+    struct event e;
+    int step;
+
+    must(event_parse(format, raw->data, raw->len, &e));
+    must(step = group_next(group, &e));
+    must(segment_event(w, &e, step, &group->gtid, 4096));
+}
+
+/* A segment that goes on with an incident, and a transaction after it. */
+static void
+add_incident(struct repo *r, const struct buf *format_event)
+{
+    struct segment_tail tail = {0};
+    struct segment_start start = {0};
+    struct event_format format = {0};
+    struct group_state group = {0};
+    struct segment_writer *w;
+    struct buf body = {0}, raw = {0};
+    struct event e;
+
+    assert_int_equal(segment_tail_find(r, &tail), 1);
+    start = tail.start;
+    start.prev_name = NULL;
+    start.cause = SEGMENT_NEXT;
+    start.why = xstrdup("");
+    start.gtid = (struct gtid_pos){0};
+    gtid_pos_copy(&start.gtid, &tail.state.gtid);
+    start.server_version = xstrdup(tail.start.server_version);
+    start.source_file = xstrdup("binlog.000099");
+    start.server_uid = xstrdup(tail.start.server_uid);
+    w = segment_begin(r, &tail, &start, format_event, 1);
+    assert_non_null(w);
+    must(event_parse(&format, format_event->data, format_event->len, &e));
+    buf_u16(&body, 1); /* LOST_EVENTS */
+    buf_u8(&body, 0);
+    seal_event(&raw, EV_INCIDENT, &body);
+    append(w, &format, &group, &raw);
+    buf_reset(&body);
+    buf_u64(&body, gtid_pos_get(&tail.state.gtid, 0)->seq + 1);
+    buf_u32(&body, 0);
+    buf_u8(&body, GTID_FL_STANDALONE);
+    buf_add(&body, "\0\0\0\0\0", 6);
+    seal_event(&raw, EV_GTID, &body);
+    append(w, &format, &group, &raw);
+    buf_reset(&body);
+    buf_add(&body, "\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 14);
+    buf_str(&body, "CREATE DATABASE t_after");
+    seal_event(&raw, EV_QUERY, &body);
+    append(w, &format, &group, &raw);
+    must(segment_flush(w, 0));
+    must(segment_close(w, &tail));
+    buf_free(&body);
+    buf_free(&raw);
+    segment_start_free(&start);
+    segment_tail_free(&tail);
+}
+
+/* The replay goes as far as the incident, and says that there is one. */
+static void
+test_incident(void **state)
+{
+    struct cutoff cut = {.kind = CUTOFF_UNTIL_GTID};
+    struct buf format = {0};
+    struct segment_reader *reader;
+    struct repo *repo;
+    struct event e;
+    struct job j;
+    int step;
+
+    (void)state;
+    if (!testserver_installed())
+        skip();
+    log_begin();
+    run(fx.at_source, "CREATE DATABASE t_incident");
+    cut.gtid = now_at();
+    archive(1u << 20);
+    job_open(&j, NULL);
+    reader = segment_open(
+        j.repo, &j.catalog->segment[j.catalog->segments - 1], fx.key);
+    assert_non_null(reader);
+    assert_int_equal(segment_read(reader, &e, &step), 1);
+    buf_add(&format, e.raw, e.size);
+    segment_reader_free(reader);
+    job_close(&j);
+
+    repo = repo_open(fx.repo_path, NULL, fx.signing_path);
+    assert_non_null(repo);
+    add_incident(repo, &format);
+    repo_close(repo);
+    buf_free(&format);
+
+    job_open(&j, NULL);
+    assert_int_equal(replay_preview(&j.conf, false, &j.preview), -1);
+    assert_int_equal(err_kind(), ERR_GAP);
+    assert_int_equal(replay_run(&j.conf, &j.report), -1);
+    assert_int_equal(err_kind(), ERR_GAP);
+    assert_non_null(strstr(err_text(), "incident"));
+    left_as_it_was();
+    job_close(&j);
+
+    run(fx.at_target, "DROP DATABASE IF EXISTS t_incident");
+    job_open(&j, &cut); /* before it all is well */
+    job_run(&j);
+    same_tables_of("t\\_incident");
+    job_close(&j);
+}
+
 int
 main(void)
 {
@@ -917,6 +1243,10 @@ main(void)
             test_applier_error, test_setup, test_teardown),
         cmocka_unit_test_setup_teardown(
             test_other_replication, test_setup, test_teardown),
+        cmocka_unit_test_setup_teardown(
+            test_admission, test_setup, test_teardown),
+        cmocka_unit_test_setup_teardown(
+            test_incident, test_setup, test_teardown),
     };
 
     return cmocka_run_group_tests(tests, group_setup, group_teardown);
