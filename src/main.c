@@ -25,8 +25,9 @@ help(FILE *out)
         PACKAGE_VERSION);
     for (size_t i = 0; i < NELEM(commands); i++)
         fprintf(out, "  %-9s %s\n", commands[i]->name, commands[i]->help);
-    fprintf(out, "\n\"pitr COMMAND --help\" lists its options; pitr(1) "
-                 "explains them.\n");
+    fprintf(out,
+        "\n\"pitr COMMAND --help\" lists its options; pitr(1) "
+        "explains them.\n");
 }
 
 static const struct command *

@@ -340,7 +340,7 @@ check_marker(
         return;
     }
     while ((there = tail_has(r, &marker)) == 0 &&
-        time_mono_us() - begun < o->wait_us && !stop_sleep_us(100000))
+        time_mono_us() - begun < o->wait_us && !stop_sleep_us(300000))
         continue;
     if (there == 0) {
         err_set(ERR_FAILED,

@@ -22,10 +22,15 @@ struct segment_reader {
     bool ended;
 };
 
+/* Errors of the seal start with the object's name already. */
 static int
 wrapped(const struct segment_reader *r)
 {
-    return err_wrap("%s", r->info->name);
+    size_t n = strlen(r->info->name);
+
+    return strncmp(err_text(), r->info->name, n) == 0
+        ? -1
+        : err_wrap("%s", r->info->name);
 }
 
 static struct source *

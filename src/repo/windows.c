@@ -236,7 +236,7 @@ windows_text(const struct catalog *c, const struct windows *w, struct buf *out)
 
     if (w->n == 0)
         buf_str(out, "  nothing: there is no whole backup\n");
-    for (size_t i = 0; i < w->n; i++) {
+    for (size_t i = w->n; i-- > 0;) { /* the newest is what is looked for */
         const struct window *v = &w->v[i];
 
         if (v->to_us > v->from_us)
