@@ -17,6 +17,10 @@ struct dump_conf {
 };
 
 /*
+ * Needs jobs + 4 connections at the most.  Changes of accounts wait until they
+ * have been read, writes to tables without transactions until those tables
+ * have been.
+ *
  * Returns 0 with the manifest as published (caller owns), or -1: then nothing
  * is listed and the objects written so far were removed as far as possible.
  * What could not be captured exactly is warned of (log_warn) and is in the
@@ -24,8 +28,13 @@ struct dump_conf {
  */
 int dump_run(const struct dump_conf *conf, struct manifest **out);
 
-/* The privileges that a backup and a stream need, as GRANT statements for this
- * server's version.  account: "'pitr'@'localhost'".  Owned. */
+/*
+ * The privileges that a backup and a stream need, as a GRANT statement for this
+ * server's version.  account: "'pitr'@'localhost'".  Owned.  BINLOG ADMIN is
+ * not among them; with it a backup gives the metadata lock of a table back
+ * once it is read, instead of at its end (who waits for one: LOCK TABLES ...
+ * WRITE, and DDL where it is not kept out).
+ */
 char *dump_grants(unsigned version, const char *account);
 /* Which of them the connection's account lacks: one a line, "" if none. */
 int dump_missing_grants(struct db *db, struct buf *out);
