@@ -15,7 +15,7 @@ said 'no option --jbos' 'pitr backup --help'
 expect_exit 2 pitr backup --jobs many
 said '--jobs' 'many'
 expect_exit 2 pitr restore --until "half past two" --sandbox "$T/r"
-said 'half past two' 'YYYY-MM-DD'
+said 'half past two' '2022-05-02 14:03:00'
 expect_exit 2 pitr restore --until-gtid 0-1 --sandbox "$T/r" \
     --secret-key "$T/key"
 said '0-1'
@@ -61,12 +61,12 @@ for c in backup "stream --once"; do
 done
 sql "$SRC" "REVOKE RELOAD, EVENT ON *.* FROM pitr@localhost"
 expect_exit 1 pitr backup
-said "RELOAD" "EVENT" "check --grants"
+said "RELOAD" "EVENT" "pitr check"
 expect_exit 1 pitr check
 said "RELOAD" "EVENT" "check --grants"
 sql "$SRC" "REVOKE REPLICATION SLAVE ON *.* FROM pitr@localhost"
 expect_exit 1 pitr stream --once
-said "REPLICATION SLAVE" "check --grants"
+said "GRANT REPLICATION SLAVE"
 mysql_client --socket="$SRC" <"$T/grants.sql"
 
 say "keys: not there, readable by others, another repository's"
@@ -78,7 +78,7 @@ chmod 644 "$T/signing.key"
 expect_exit 12 pitr backup
 said "signing.key" "0644|chmod"
 rm "$T/signing.key"
-sed "s|$REPO|$T/repo2|; s|signing.key|signing2.key|" "$T/good.conf" >"$T/two.conf"
+sed "s|$REPO|$T/repo2|; s|/signing\.key|/signing2.key|" "$T/good.conf" >"$T/two.conf"
 "$PITR" init --config "$T/two.conf" --recipient-file "$T/key.pub" >/dev/null
 cp "$T/signing2.key" "$T/signing.key"
 expect_exit 12 pitr backup
@@ -101,8 +101,8 @@ expect_exit 10 "$PITR" backup --config "$T/bad.conf"
 said "another" "src"
 mkdir "$T/full"
 touch "$T/full/file"
-sed "s|$REPO|$T/full|; s|signing.key|signing3.key|" "$T/good.conf" >"$T/bad.conf"
-expect_exit 1 "$PITR" init --config "$T/bad.conf" --recipient-file "$T/key.pub"
+sed "s|$REPO|$T/full|; s|/signing\.key|/signing3.key|" "$T/good.conf" >"$T/bad.conf"
+expect_exit 10 "$PITR" init --config "$T/bad.conf" --recipient-file "$T/key.pub"
 said "full" "empty"
 [ ! -e "$T/signing3.key" ] || fail "a failed init has left a signing key"
 expect_exit 2 pitr init
@@ -129,14 +129,14 @@ expect_exit 13 pitr restore --until-gtid 0-1-999999 --sandbox "$T/r" \
 said "0-1-999999"
 expect_exit 13 pitr restore --until-gtid 7-1-5 --sandbox "$T/r" \
     --secret-key "$T/key"
-expect_exit 1 pitr restore --backup 20010203T040506Z --sandbox "$T/r" \
+expect_exit 10 pitr restore --backup 20010203T040506Z --sandbox "$T/r" \
     --secret-key "$T/key"
 said "20010203T040506Z"
 [ ! -e "$T/r" ] || fail "a refused restore has made its sandbox"
 
 say "a target that is not empty, or not there"
 expect_exit 1 pitr restore --secret-key "$T/key" --socket "$SRC" --user root
-said "d\b" "not empty|exists|already"
+said "has schemas of the backup.* d " "--sandbox"
 [ "$(sql "$SRC" "SELECT COUNT(*) FROM d.t")" = 20001 ] || fail "it was touched"
 mkdir "$T/used"
 touch "$T/used/file"
@@ -153,7 +153,7 @@ say "a byte flipped, bytes missing, an object gone: refused by name"
 damage() # PATTERN OF FILE, OFFSET FROM END
 {
     local f
-    f=$(find "$T/hurt" -type f -path "$1" | sort | head -1)
+    f=$(find "$T/hurt" -type f -path "$1" | sort | tail -1)
     [ -n "$f" ] || fail "no object is like $1"
     chmod u+w "$f"
     perl -e 'open F, "+<", $ARGV[0] or die; seek F, -$ARGV[1], 2; read F, $c, 1;

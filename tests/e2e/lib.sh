@@ -162,17 +162,21 @@ streamed()
     }
 }
 
+# Of a position with one domain: reached or passed; with several: exactly there.
 log_reached()
 {
-    pitr list --json >"$T/list.json" 2>/dev/null &&
-        tr -d ' \n' <"$T/list.json" | grep -qF "\"to\":\"$1\""
+    local to
+    pitr list --json >"$T/list.json" 2>/dev/null || return 1
+    to=$(grep -oE '"to": *"[0-9,-]*"' "$T/list.json" | tail -1 | cut -d'"' -f4)
+    [ "$to" = "$1" ] || { [[ $1 != *,* && $to != *,* ]] &&
+        ((${to##*-} >= ${1##*-})); }
 }
 
 # The ids of all backups, oldest first.
 backups()
 {
     pitr list --json >"$T/list.json"
-    grep -oE '"id": *"[^"]*"' "$T/list.json" | cut -d'"' -f4
+    { grep -oE '"id": *"[^"]*"' "$T/list.json" || true; } | cut -d'"' -f4
 }
 
 # streamed_until TIME: the log is known to be whole up to TIME (seconds since
