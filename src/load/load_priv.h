@@ -56,7 +56,7 @@ void ddl_names_free(struct ddl_names *n);
 struct load_table {
     const struct schema_object *object; /* NULL: none in the backup */
     struct ddl_table ddl;
-    uint32_t parts_left;
+    uint32_t parts, parts_left;
     uint64_t rows;     /* stored so far */
     uint64_t warnings; /* that the server counted */
 };

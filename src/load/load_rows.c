@@ -39,8 +39,16 @@ struct filler {
     struct db *db;
     struct db_bulk *bulk;
     uint32_t table;
-    uint64_t *rows; /* of each table of the part */
+    uint64_t *rows;       /* of each table of the part */
+    uint64_t uncommitted; /* bytes */
+    bool shared;          /* the session is set for tables of several parts */
 };
+
+/*
+ * A commit for each batch costs a tenth more, and a sync where the target's
+ * durability is not relaxed.
+ */
+#define COMMIT_BYTES (16u << 20)
 
 /* --- filling --- */
 
@@ -63,6 +71,15 @@ insert_text(const struct manifest_table *t, struct buf *b)
 }
 
 static int
+commit(struct filler *f)
+{
+    f->uncommitted = 0;
+    if (db_bulk_flush(f->bulk) < 0)
+        return -1;
+    return db_exec(f->db, "COMMIT");
+}
+
+static int
 bulk_close(struct filler *f)
 {
     struct work *w = f->w;
@@ -70,7 +87,7 @@ bulk_close(struct filler *f)
 
     if (f->bulk == NULL)
         return 0;
-    rc = db_bulk_flush(f->bulk);
+    rc = commit(f);
     if (rc == 0) {
         pthread_mutex_lock(&w->lock);
         w->l->table[f->table].warnings += db_bulk_warnings(f->bulk);
@@ -82,6 +99,23 @@ bulk_close(struct filler *f)
     db_bulk_close(f->bulk);
     f->bulk = NULL;
     return rc;
+}
+
+/*
+ * Without unique_checks, the first insert into an empty InnoDB table (or
+ * partition) locks all of it, which is fast.  Two workers that start one
+ * together would each wait for the other; so not where a table has several
+ * parts.
+ */
+static int
+set_shared(struct filler *f, uint32_t table)
+{
+    bool shared = f->w->l->table[table].parts > 1;
+
+    if (shared == f->shared)
+        return 0;
+    f->shared = shared;
+    return db_exec(f->db, "SET SESSION unique_checks=%d", shared ? 1 : 0);
 }
 
 static int
@@ -99,6 +133,8 @@ bulk_open(struct filler *f, uint32_t table)
             "rows of table number %" PRIu32
             ", which the manifest does not have",
             table);
+    if (set_shared(f, table) < 0)
+        return -1;
     t = &m->table[table];
     cols = xcalloc(t->cols + 1, sizeof *cols);
     for (size_t i = 0; i < t->cols; i++)
@@ -121,7 +157,9 @@ add_row(struct filler *f, uint32_t table, const void *row, size_t size)
     if ((f->bulk == NULL || f->table != table) && bulk_open(f, table) < 0)
         return -1;
     f->rows[table]++;
-    if (db_bulk_row(f->bulk, row, size) == 0)
+    f->uncommitted += size;
+    if (db_bulk_row(f->bulk, row, size) == 0 &&
+        (f->uncommitted < COMMIT_BYTES || commit(f) == 0))
         return 0;
     t = &f->w->l->conf->manifest->table[table];
     return err_wrap("table %s.%s", t->schema, t->name);
@@ -300,7 +338,8 @@ fill_some(void *arg, unsigned index)
 
     (void)index;
     f.rows = xcalloc(w->l->conf->manifest->tables + 1, sizeof *f.rows);
-    if (f.db != NULL && db_bulk_setup(f.db) == 0)
+    if (f.db != NULL && db_bulk_setup(f.db) == 0 &&
+        db_exec(f.db, "SET SESSION autocommit=0") == 0)
         rc = work_on(&f);
     if (rc < 0) {
         pthread_mutex_lock(&w->lock);
@@ -337,12 +376,13 @@ prepare(struct work *w)
             if (m->part[i].table[k] >= m->tables)
                 return err_set(ERR_VERIFY, "%s: no such table in the manifest",
                     m->part[i].name);
-            w->l->table[m->part[i].table[k]].parts_left++;
+            w->l->table[m->part[i].table[k]].parts++;
         }
     }
     for (size_t i = 0; i < m->tables; i++) {
-        const struct load_table *t = &w->l->table[i];
-        if (t->parts_left == 0 && (t->ddl.indexes > 0 || t->ddl.disable_keys))
+        struct load_table *t = &w->l->table[i];
+        t->parts_left = t->parts;
+        if (t->parts == 0 && (t->ddl.indexes > 0 || t->ddl.disable_keys))
             w->ready[w->ready_n++] = i;
     }
     qsort(w->order, m->parts, sizeof *w->order, larger_first);
