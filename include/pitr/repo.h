@@ -42,10 +42,14 @@ int repo_init(const char *path, const char *server, const char *signing_path,
     const struct secret_key *secret);
 
 /*
- * Open one.  server (may be NULL) must be its server: ERR_NOREPO.
- * signing_path: needed for writing, must be the repository's (ERR_KEY).
+ * Open one; path is of store_open(), and so may be a vault.  server (may be
+ * NULL) must be its server: ERR_NOREPO.  signing_path: needed for writing,
+ * must be the repository's (ERR_KEY).
  */
 struct repo *repo_open(const char *path, const char *server,
+    const char *signing_path);
+/* The same in a store that is open already; takes it, also on failure. */
+struct repo *repo_open_store(struct store *store, const char *server,
     const char *signing_path);
 void repo_close(struct repo *r); /* NULL is fine */
 

@@ -11,14 +11,40 @@
 #define PITR_STORE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include "pitr/io.h"
 
 struct store;
 
-/* Opens a directory; it must exist (ERR_NOREPO). */
+/*
+ * Opens a directory, which must exist (ERR_NOREPO): a local path, or a vault,
+ *
+ *   sftp://[user@]host[:port]/path
+ *
+ * where the path is absolute, "/~/path" starts at the login directory, an IPv6
+ * address stands in brackets and %XX is decoded in user and path.
+ */
+struct store *store_open(const char *where);
 struct store *store_open_local(const char *path);
+
+/* How to reach a vault; NULL and 0 stand for what is said there. */
+struct store_sftp_conf {
+    const char *ssh_config;  /* ~/.ssh/config and /etc/ssh/ssh_config; "none" */
+    const char *identity;    /* agent, and the keys of the configuration */
+    const char *known_hosts; /* the configuration's */
+    const char *proxy_jump;  /* the configuration's; [user@]host[:port],... */
+    unsigned connections;    /* 4; at most 16 */
+    uint64_t connect_us;     /* 15 s; for each step of connecting */
+    uint64_t timeout_us;     /* 60 s without any answer: lost */
+    uint64_t retry_us;       /* 3 min; how long reading tries to go on */
+};
+/* conf may be NULL and is copied.  Connects; ERR_UNREACHABLE where that fails
+ * (host, host key, authentication). */
+struct store *store_open_sftp(const char *url,
+    const struct store_sftp_conf *conf);
 void store_close(struct store *s);
 const char *store_where(const struct store *s); /* for messages; borrowed */
+bool store_is_vault(const struct store *s); /* objects can be gone on with */
 
 enum store_put {
     STORE_ATOMIC, /* visible, whole and durable, at sink_finish() */
@@ -26,7 +52,18 @@ enum store_put {
 };
 /* NULL if an object of that name exists already (ERR_FAILED), or on error. */
 struct sink *store_put(struct store *s, const char *name, enum store_put how);
-/* NULL with ERR_VERIFY where there is no such object. */
+/*
+ * Go on with an object of a vault, of which offset bytes are there (store_stat
+ * tells; they are made durable first).  The sink is like one of STORE_GROWING.
+ * ERR_FAILED where fewer are there, and on a local store.
+ *
+ * On a vault every object is visible from the start, STORE_ATOMIC too.  A sink
+ * whose connection is lost fails with ERR_UNREACHABLE; what it wrote may be
+ * there in part.
+ */
+struct sink *store_append(struct store *s, const char *name, uint64_t offset);
+/* NULL with ERR_VERIFY where there is no such object.  On a vault the source
+ * outlives lost connections. */
 struct source *store_get(struct store *s, const char *name);
 /* From an offset on, bytes. */
 struct source *store_get_from(struct store *s, const char *name,

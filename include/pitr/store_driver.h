@@ -9,6 +9,8 @@
 struct store_ops {
     struct sink *(*put)(void *impl, const char *name, enum store_put how);
     struct source *(*get)(void *impl, const char *name, uint64_t offset);
+    /* NULL where objects are not gone on with */
+    struct sink *(*append)(void *impl, const char *name, uint64_t offset);
     int (*stat)(void *impl, const char *name, uint64_t *size);
     int (*remove)(void *impl, const char *name);
     int (*list)(void *impl, const char *prefix, bool flat,

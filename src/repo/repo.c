@@ -57,18 +57,22 @@ load_signing(struct repo *r, const char *signing_path)
     if (memcmp(signing_key_public(r->signing), r->signer, 32) == 0)
         return 0;
     err_set(ERR_KEY, "%s is not the signing key of the repository %s",
-        signing_path, r->local_path);
+        signing_path, store_where(r->store));
     return err_hint("Each repository has its own; check signing_key in the "
                     "configuration.");
 }
 
 struct repo *
-repo_open(const char *path, const char *server, const char *signing_path)
+repo_open_store(
+    struct store *store, const char *server, const char *signing_path)
 {
     struct repo *r = xcalloc(1, sizeof *r);
+    const char *path = store_where(store);
 
-    r->local_path = xstrdup(path);
-    if ((r->store = store_open_local(path)) == NULL || load_file(r, path) < 0)
+    r->store = store;
+    if (!store_is_vault(store))
+        r->local_path = xstrdup(path);
+    if (load_file(r, path) < 0)
         goto fail;
     if (server != NULL && strcmp(server, r->server) != 0) {
         err_set(ERR_NOREPO,
@@ -86,6 +90,14 @@ repo_open(const char *path, const char *server, const char *signing_path)
 fail:
     repo_close(r);
     return NULL;
+}
+
+struct repo *
+repo_open(const char *path, const char *server, const char *signing_path)
+{
+    struct store *store = store_open(path);
+
+    return store == NULL ? NULL : repo_open_store(store, server, signing_path);
 }
 
 void
@@ -168,9 +180,16 @@ out:
 struct lock *
 repo_lock(const struct repo *r, const char *what)
 {
-    char *path = xasprintf("%s/.lock-%s", r->local_path, what);
-    struct lock *l = lock_take(path, what);
+    char *path;
+    struct lock *l;
 
+    if (r->local_path == NULL) {
+        err_set(ERR_FAILED, "%s: a vault is not written to as a repository",
+            store_where(r->store));
+        return NULL;
+    }
+    path = xasprintf("%s/.lock-%s", r->local_path, what);
+    l = lock_take(path, what);
     free(path);
     return l;
 }

@@ -27,6 +27,21 @@ store_new(const struct store_ops *ops, void *impl, const char *where)
     return s;
 }
 
+struct store *
+store_open(const char *where)
+{
+    const char *scheme = strstr(where, "://");
+
+    if (strncmp(where, "sftp://", 7) == 0)
+        return store_open_sftp(where, NULL);
+    /* A path that looks like an address: more likely a slip than a folder. */
+    if (scheme != NULL && strcspn(where, "/:") == (size_t)(scheme - where)) {
+        err_set(ERR_USAGE, "'%.300s': only sftp:// is known", where);
+        return NULL;
+    }
+    return store_open_local(where);
+}
+
 void
 store_close(struct store *s)
 {
@@ -41,6 +56,12 @@ const char *
 store_where(const struct store *s)
 {
     return s->where;
+}
+
+bool
+store_is_vault(const struct store *s)
+{
+    return s->ops->append != NULL;
 }
 
 static bool
@@ -87,6 +108,19 @@ store_put(struct store *s, const char *name, enum store_put how)
     if (check_name(s, name) < 0)
         return NULL;
     return s->ops->put(s->impl, name, how);
+}
+
+struct sink *
+store_append(struct store *s, const char *name, uint64_t offset)
+{
+    if (check_name(s, name) < 0)
+        return NULL;
+    if (s->ops->append == NULL) {
+        err_set(ERR_FAILED, "%s: %s: only on a vault an object is gone on with",
+            s->where, name);
+        return NULL;
+    }
+    return s->ops->append(s->impl, name, offset);
 }
 
 struct source *

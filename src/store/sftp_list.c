@@ -1,0 +1,496 @@
+/*
+ * sftp_list.c -- what is in the vault's folders, and which files are one
+ * object.
+ *
+ * Many folders are read at once, for latency.  A folder's files are remembered
+ * for a moment, so that looking at its objects one after the other does not
+ * read it each time: what another process adds may be seen that much later,
+ * what this one adds at once.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "pitr/log.h"
+#include "pitr/mem.h"
+#include "pitr/times.h"
+#include "sftp.h"
+
+#define REMEMBER_US (UINT64_C(2) * 1000000)
+/* ... and so many times as long as reading it took. */
+#define REMEMBER_TIMES 20
+#define FOLDERS_MAX 16
+#define BATCH 32
+/* READDIR requests in flight for a folder; OpenSSH gives 100 names each. */
+#define AHEAD 4
+#define ENTRIES_MAX ((size_t)4 << 20)
+
+struct entry {
+    char *name; /* of the file or folder, within its folder */
+    bool is_folder;
+    uint64_t size;
+};
+
+struct vault_folder {
+    struct vault_folder *next; /* remembered, the newest first */
+    char *name;                /* "FOLDER/" or "" */
+    bool missing;
+    struct entry *v;
+    size_t n, cap;
+    uint64_t until_us;
+
+    /* While it is read. */
+    struct vault_handle handle;
+    bool open, ended;
+    struct vault_req *ask[AHEAD];
+    size_t asked;
+};
+
+static void
+folder_free(struct vault_folder *f)
+{
+    if (f == NULL)
+        return;
+    for (size_t i = 0; i < f->asked; i++)
+        vault_drop(f->ask[i]);
+    for (size_t i = 0; i < f->n; i++)
+        free(f->v[i].name);
+    free(f->v);
+    free(f->name);
+    free(f);
+}
+
+static struct vault_folder *
+folder_new(const char *name)
+{
+    struct vault_folder *f = xcalloc(1, sizeof(*f));
+
+    f->name = xstrdup(name);
+    return f;
+}
+
+static int
+by_entry_name(const void *a, const void *b)
+{
+    const struct entry *x = a, *y = b;
+
+    return strcmp(x->name, y->name);
+}
+
+static int
+add_entry(struct vault_conn *c, struct vault_folder *f, const uint8_t *p,
+    size_t n, struct vault_attrs *a)
+{
+    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                  "abcdefghijklmnopqrstuvwxyz0123456789._-+";
+    char *name, *path, *full;
+    int status;
+
+    name = xstrndup((const char *)p, n);
+    if (n > 255 || name[0] == '.' || strlen(name) != n ||
+        name[strspn(name, allowed)] != '\0') {
+        free(name); /* not ours */
+        return 0;
+    }
+    if (!a->has_size || !a->has_mode) {
+        full = xasprintf("%s%s", f->name, name);
+        path = vault_path(c->store, full);
+        status = vault_stat_file(c, path, false, a);
+        free(path);
+        free(full);
+        if (status < 0) {
+            free(name);
+            return -1;
+        }
+    }
+    if (!S_ISDIR(a->mode) && !S_ISREG(a->mode)) {
+        log_debug("%s: %s%s is not a regular file and was left out",
+            c->store->url.shown, f->name, name);
+        free(name);
+        return 0;
+    }
+    f->v = xgrow(f->v, f->n, &f->cap, sizeof(*f->v));
+    f->v[f->n++] = (struct entry){
+        .name = name, .is_folder = S_ISDIR(a->mode), .size = a->size};
+    return 0;
+}
+
+static int
+take_names(struct vault_conn *c, struct vault_folder *f, struct vault_req *r)
+{
+    struct cur in = cur_of(r->data, r->len);
+    uint32_t count = vault_get_u32(&in);
+
+    for (; count > 0 && !in.bad; count--) {
+        struct vault_attrs a;
+        size_t n, m;
+        const uint8_t *name = vault_get_bytes(&in, &n);
+
+        (void)vault_get_bytes(&in, &m); /* as of ls -l */
+        vault_get_attrs(&in, &a);
+        if (!in.bad && add_entry(c, f, name, n, &a) < 0)
+            return -1;
+    }
+    if (in.bad)
+        return vault_lose(c, "the server's list of names is broken");
+    if (f->n > ENTRIES_MAX)
+        return err_set(ERR_FAILED, "%s: %s has too many files",
+            c->store->url.shown, f->name);
+    return 0;
+}
+
+static int
+send_for_names(struct vault_conn *c, struct vault_folder *f)
+{
+    struct buf b = {0};
+    struct vault_req *r = NULL;
+
+    while (f->open && !f->ended && f->asked < AHEAD) {
+        vault_begin(&b, SFTP_REQ_READDIR);
+        vault_put_bytes(&b, f->handle.v, f->handle.n);
+        if ((r = vault_send(c, &b)) == NULL)
+            break;
+        f->ask[f->asked++] = r;
+    }
+    buf_free(&b);
+    return f->open && !f->ended && r == NULL ? -1 : 0;
+}
+
+/* All that was asked for. */
+static int
+receive_names(struct vault_conn *c, struct vault_folder *f)
+{
+    int rc = 0;
+
+    for (size_t i = 0; i < f->asked && rc == 0; i++) {
+        struct vault_req *r = f->ask[i];
+
+        if (vault_wait(c, r) < 0)
+            rc = -1;
+        else if (r->type == SFTP_NAME)
+            rc = take_names(c, f, r);
+        else if (r->type == SFTP_STATUS && r->status == SFTP_EOF)
+            f->ended = true;
+        else if (r->type == SFTP_STATUS && !f->ended)
+            rc = vault_fail(c, r, "list", f->name);
+        else if (r->type != SFTP_STATUS)
+            rc = vault_lose(c, "the server's answer is of another kind");
+    }
+    for (size_t i = 0; i < f->asked; i++)
+        vault_drop(f->ask[i]);
+    f->asked = 0;
+    return rc;
+}
+
+static int
+send_open(struct vault_conn *c, struct vault_folder *f)
+{
+    char *path = vault_path(c->store, f->name);
+    size_t n = strlen(path);
+    struct buf b = {0};
+
+    if (n > 1 && path[n - 1] == '/')
+        path[n - 1] = '\0';
+    vault_begin(&b, SFTP_REQ_OPENDIR);
+    vault_put_str(&b, path);
+    f->ask[0] = vault_send(c, &b);
+    f->asked = f->ask[0] != NULL;
+    buf_free(&b);
+    free(path);
+    return f->asked == 1 ? 0 : -1;
+}
+
+static int
+receive_open(struct vault_conn *c, struct vault_folder *f)
+{
+    struct vault_req *r = f->ask[0];
+    struct cur in;
+    const uint8_t *p;
+    int rc = 0;
+
+    if (vault_wait(c, r) < 0)
+        return -1;
+    in = cur_of(r->data, r->len);
+    if (r->type == SFTP_HANDLE) {
+        p = vault_get_bytes(&in, &f->handle.n);
+        if (p == NULL || f->handle.n > sizeof f->handle.v)
+            return vault_lose(c, "the server's handle is not one");
+        memcpy(f->handle.v, p, f->handle.n);
+        f->open = true;
+    } else if (r->type == SFTP_STATUS && r->status == SFTP_NO_SUCH_FILE) {
+        f->missing = true;
+    } else if (r->type == SFTP_STATUS && r->status != SFTP_OK) {
+        rc = vault_fail(c, r, "list", f->name);
+    } else {
+        rc = vault_lose(c, "the server's answer is of another kind");
+    }
+    vault_drop(r);
+    f->asked = 0;
+    return rc;
+}
+
+/* Read up to BATCH folders, each step of all of them at once. */
+static int
+read_folders(struct vault_conn *c, struct vault_folder **f, size_t n)
+{
+    uint64_t begun = time_mono_us();
+    bool more = true;
+    int rc = 0;
+
+    for (size_t i = 0; i < n && rc == 0; i++)
+        rc = send_open(c, f[i]);
+    for (size_t i = 0; i < n && rc == 0; i++)
+        rc = receive_open(c, f[i]);
+    while (more && rc == 0) {
+        more = false;
+        for (size_t i = 0; i < n && rc == 0; i++)
+            rc = send_for_names(c, f[i]);
+        for (size_t i = 0; i < n && rc == 0; i++) {
+            rc = receive_names(c, f[i]);
+            more |= f[i]->open && !f[i]->ended;
+        }
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (f[i]->open)
+            vault_close_later(c, &f[i]->handle);
+        f[i]->open = false;
+        if (f[i]->n > 1)
+            qsort(f[i]->v, f[i]->n, sizeof(*f[i]->v), by_entry_name);
+        f[i]->until_us =
+            begun + REMEMBER_US + REMEMBER_TIMES * (time_mono_us() - begun);
+    }
+    return rc;
+}
+
+/* --- what is remembered; under the store's lock --- */
+
+static void
+forget(struct vault *s, const char *folder)
+{
+    struct vault_folder **at = &s->folders, *f;
+
+    while ((f = *at) != NULL) {
+        if (folder != NULL && strcmp(f->name, folder) != 0) {
+            at = &f->next;
+            continue;
+        }
+        *at = f->next;
+        folder_free(f);
+    }
+}
+
+void
+vault_forget(struct vault *s, const char *name)
+{
+    char *folder = vault_folder_of(name);
+
+    pthread_mutex_lock(&s->lock);
+    forget(s, folder);
+    pthread_mutex_unlock(&s->lock);
+    free(folder);
+}
+
+void
+vault_forget_all(struct vault *s)
+{
+    pthread_mutex_lock(&s->lock);
+    forget(s, NULL);
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* Takes f. */
+static void
+remember(struct vault *s, struct vault_folder *f)
+{
+    struct vault_folder **at;
+    size_t n = 0;
+
+    pthread_mutex_lock(&s->lock);
+    forget(s, f->name);
+    f->next = s->folders;
+    s->folders = f;
+    for (at = &s->folders; *at != NULL && n < FOLDERS_MAX; n++)
+        at = &(*at)->next;
+    while (*at != NULL) {
+        f = *at;
+        *at = f->next;
+        folder_free(f);
+    }
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* The files of one object stand together: "+" sorts before all else that a
+ * name may go on with. */
+static void
+find_extents(
+    const struct vault_folder *f, const char *object, struct extents *out)
+{
+    size_t n = strlen(object), low = 0, high = f->n;
+
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+
+        if (strcmp(f->v[mid].name, object) < 0)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    for (; low < f->n && strncmp(f->v[low].name, object, n) == 0; low++) {
+        struct extent e = {.size = f->v[low].size};
+        size_t bytes;
+
+        if (f->v[low].name[n] != '\0' && f->v[low].name[n] != '+')
+            break;
+        if (!f->v[low].is_folder && extent_parse(f->v[low].name, &bytes, &e) &&
+            bytes == n)
+            extents_add(out, &e);
+    }
+    extents_sort(out);
+}
+
+int
+vault_lookup(struct vault_conn *c, void *arg)
+{
+    struct vault_lookup *want = arg;
+    struct vault *s = c->store;
+    char *folder = vault_folder_of(want->name);
+    const char *object = want->name + strlen(folder);
+    struct vault_folder *f = NULL;
+    bool known = false;
+    int rc = 0;
+
+    extents_free(&want->found);
+    pthread_mutex_lock(&s->lock);
+    for (f = s->folders; f != NULL && !known && !want->fresh; f = f->next) {
+        known = strcmp(f->name, folder) == 0 && f->until_us > time_mono_us();
+        if (known)
+            find_extents(f, object, &want->found);
+    }
+    pthread_mutex_unlock(&s->lock);
+    if (!known) {
+        f = folder_new(folder);
+        if ((rc = read_folders(c, &f, 1)) == 0) {
+            find_extents(f, object, &want->found);
+            remember(s, f);
+        } else {
+            folder_free(f);
+        }
+    }
+    free(folder);
+    return rc;
+}
+
+/* --- store_list --- */
+
+static void
+add_object(struct store_list *out, const char *folder, const char *object,
+    size_t n, struct extents *x)
+{
+    char *name = xasprintf("%s%.*s", folder, (int)n, object);
+    struct pieces p;
+
+    extents_sort(x);
+    extents_pieces(x, &p);
+    store_list_add(out, name, p.size);
+    pieces_free(&p);
+    x->n = 0;
+    free(name);
+}
+
+static void
+fold(const struct vault_folder *f, struct store_list *out)
+{
+    struct extents x = {0};
+    const char *object = NULL;
+    size_t bytes = 0;
+
+    for (size_t i = 0; i < f->n; i++) {
+        struct extent e = {.size = f->v[i].size};
+        size_t n;
+
+        if (f->v[i].is_folder || !extent_parse(f->v[i].name, &n, &e))
+            continue;
+        if (object != NULL &&
+            (n != bytes || memcmp(object, f->v[i].name, n) != 0)) {
+            add_object(out, f->name, object, bytes, &x);
+            object = NULL;
+        }
+        if (object == NULL) {
+            object = f->v[i].name;
+            bytes = n;
+        }
+        extents_add(&x, &e);
+    }
+    if (object != NULL)
+        add_object(out, f->name, object, bytes, &x);
+    extents_free(&x);
+}
+
+struct listing {
+    const char *prefix;
+    bool flat;
+    struct store_list *out;
+};
+
+static void
+queue_add(struct vault_folder ***q, size_t *n, size_t *cap, const char *name)
+{
+    *q = xgrow(*q, *n, cap, sizeof(**q));
+    (*q)[(*n)++] = folder_new(name);
+}
+
+static int
+list_all(struct vault_conn *c, void *arg)
+{
+    struct listing *l = arg;
+    struct vault_folder **q = NULL;
+    size_t n = 0, cap = 0, done = 0;
+    int rc = 0;
+
+    store_list_free(l->out);
+    queue_add(&q, &n, &cap, l->prefix);
+    while (done < n && rc == 0) {
+        size_t batch = MIN(n - done, (size_t)BATCH), end = done + batch;
+
+        rc = read_folders(c, q + done, batch);
+        if (rc == 0 && done == 0 && q[0]->missing && q[0]->name[0] == '\0')
+            rc = err_set(ERR_NOREPO, "%s: the folder is not there any more",
+                c->store->url.shown);
+        for (; done < end; done++) {
+            struct vault_folder *f = q[done];
+
+            for (size_t i = 0; i < f->n && rc == 0; i++) {
+                char *name;
+
+                if (!f->v[i].is_folder)
+                    continue;
+                name = xasprintf("%s%s/", f->name, f->v[i].name);
+                if (l->flat)
+                    store_list_add(l->out, name, 0);
+                else if (strlen(name) < 256)
+                    queue_add(&q, &n, &cap, name);
+                free(name);
+            }
+            if (rc == 0)
+                fold(f, l->out);
+            q[done] = NULL;
+            if (rc == 0)
+                remember(c->store, f);
+            else
+                folder_free(f);
+        }
+    }
+    for (; done < n; done++)
+        folder_free(q[done]);
+    free(q);
+    return rc;
+}
+
+int
+vault_list(void *impl, const char *prefix, bool flat, struct store_list *out)
+{
+    struct listing l = {.prefix = prefix, .flat = flat, .out = out};
+
+    return vault_run(impl, list_all, &l);
+}
