@@ -8,7 +8,8 @@
 # The client with nothing of the user's configuration.
 mysql_client()
 {
-    mariadb --no-defaults --user=root --default-character-set=utf8mb4 "$@"
+    mariadb --no-defaults --user=root --default-character-set=utf8mb4 \
+        --max-allowed-packet=1G "$@"
 }
 
 # sql SOCKET STATEMENT...: rows without headings, fields separated by tabs.

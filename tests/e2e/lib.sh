@@ -311,17 +311,6 @@ truth_defs()
                 FROM information_schema.tables
                 WHERE table_schema $users_schemas) t
             ORDER BY table_schema, table_name;
-        SELECT CONCAT('SHOW CREATE USER ', a, ';SHOW GRANTS FOR ', a, ';')
-            FROM (SELECT CONCAT(QUOTE(user),
-                IF(JSON_VALUE(priv, '\$.is_role'), '',
-                    CONCAT('@', QUOTE(host)))) AS a,
-                JSON_VALUE(priv, '\$.is_role') AS is_role
-                FROM mysql.global_priv
-                WHERE user NOT IN ('root', 'mariadb.sys', 'PUBLIC')
-                ORDER BY 1) u WHERE is_role IS NULL;
-        SELECT CONCAT('SHOW GRANTS FOR ', QUOTE(user), ';')
-            FROM mysql.global_priv WHERE JSON_VALUE(priv, '\$.is_role')
-            AND user <> 'PUBLIC' ORDER BY 1;
         SELECT CONCAT('SELECT event_manipulation, event_object_schema,',
             'event_object_table, trigger_name, action_order,',
             'action_statement, action_timing, sql_mode, definer,',
@@ -332,7 +321,18 @@ truth_defs()
             ' action_order, trigger_name;')
             FROM information_schema.schemata WHERE schema_name $users_schemas
             ORDER BY schema_name" >"$2.sql"
+    # The server gives grants in no certain order.
+    mysql_client --socket="$1" -N -B --raw -e "
+        SELECT CONCAT('SHOW CREATE USER ', a, ';SHOW GRANTS FOR ', a, ';')
+            FROM (SELECT CONCAT(QUOTE(user), '@', QUOTE(host)) AS a
+                FROM mysql.global_priv
+                WHERE user NOT IN ('root', 'mariadb.sys', 'PUBLIC')
+                AND JSON_VALUE(priv, '\$.is_role') IS NULL) u;
+        SELECT CONCAT('SHOW GRANTS FOR ', QUOTE(user), ';')
+            FROM mysql.global_priv WHERE JSON_VALUE(priv, '\$.is_role')
+            AND user <> 'PUBLIC'" >"$2.accounts"
     {
+        mysql_client --socket="$1" --force -N -B <"$2.accounts" 2>&1 | sort
         mysql_client --socket="$1" --force -N -B <"$2.sql" 2>&1
         sql "$1" "SELECT db, name, type, specific_name, sql_data_access,
             is_deterministic, security_type, param_list, returns, body,
@@ -353,7 +353,7 @@ truth_defs()
 truth_sort()
 {
     [ ! -f "$1.raw" ] || sort "$1.raw" >"$1.rows"
-    rm -f "$1.raw" "$1.sql"
+    rm -f "$1.raw" "$1.sql" "$1.accounts"
 }
 
 # same A B: two truths are equal; else says in which tables and objects.
