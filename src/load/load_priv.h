@@ -56,9 +56,9 @@ void ddl_names_free(struct ddl_names *n);
 struct load_table {
     const struct schema_object *object; /* NULL: none in the backup */
     struct ddl_table ddl;
-    uint32_t parts, parts_left;
-    uint64_t rows;     /* stored so far */
-    uint64_t warnings; /* that the server counted */
+    uint32_t parts, parts_left, busy; /* busy: workers in it just now */
+    uint64_t rows;                    /* stored so far */
+    uint64_t warnings;                /* that the server counted */
 };
 
 struct load {

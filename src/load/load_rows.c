@@ -252,6 +252,45 @@ load_part(struct filler *f, const struct manifest_part *p)
 
 enum job { JOB_NONE, JOB_PART, JOB_INDEX };
 
+static bool
+is_busy(const struct work *w, const struct manifest_part *p)
+{
+    for (size_t i = 0; i < p->tables; i++) {
+        if (w->l->table[p->table[i]].busy > 0)
+            return true;
+    }
+    return false;
+}
+
+static void
+set_busy(struct work *w, const struct manifest_part *p, int by)
+{
+    for (size_t i = 0; i < p->tables; i++)
+        w->l->table[p->table[i]].busy += (uint32_t)by;
+}
+
+/* The largest part of tables that nobody is at: two workers in one table cost
+ * the server a half more.  Else the largest. */
+static size_t
+take_part(struct work *w)
+{
+    const struct manifest *m = w->l->conf->manifest;
+    size_t at = w->next_part;
+    struct part_size found;
+
+    while (at < m->parts && is_busy(w, &m->part[w->order[at].index]))
+        at++;
+    if (at == m->parts)
+        at = w->next_part;
+    found = w->order[at];
+    memmove(&w->order[w->next_part + 1], &w->order[w->next_part],
+        (at - w->next_part) * sizeof found);
+    w->order[w->next_part++] = found;
+    set_busy(w, &m->part[found.index], 1);
+    w->parts_under_way++;
+    return found.index;
+}
+
 /* The next piece of work; waits while others may still make some. */
 static enum job
 take_job(struct work *w, size_t *which)
@@ -269,8 +308,7 @@ take_job(struct work *w, size_t *which)
             break;
         }
         if (w->next_part < m->parts) {
-            *which = w->order[w->next_part++].index;
-            w->parts_under_way++;
+            *which = take_part(w);
             job = JOB_PART;
             break;
         }
@@ -288,6 +326,7 @@ part_done(struct work *w, const struct manifest_part *p, bool ok)
 {
     pthread_mutex_lock(&w->lock);
     w->parts_under_way--;
+    set_busy(w, p, -1);
     for (size_t i = 0; ok && i < p->tables; i++) {
         struct load_table *t = &w->l->table[p->table[i]];
         t->rows += p->rows[i];
