@@ -86,10 +86,15 @@ begin_group(struct group_state *g, const struct event *e)
 }
 
 /* A file that ends within a group was cut by a crash: the server, too, drops
- * what has no end. */
+ * what has no end.  An incident in place of a standalone group's event is its
+ * end for a replica (sql/slave.cc), and so it is here. */
 static int
 outsider(struct group_state *g, const struct event *e)
 {
+    if (g->open && g->standalone && e->type == EV_INCIDENT) {
+        g->open = false;
+        return GROUP_END;
+    }
     if (g->open &&
         (e->type == EV_FORMAT || e->type == EV_ROTATE || e->type == EV_STOP)) {
         g->open = false;
