@@ -11,7 +11,8 @@
 struct sandbox;
 
 /*
- * Make DIR (must be absent or empty), initialize a data directory of the given
+ * Make DIR (must be absent or empty, or hold a sandbox that was stopped or
+ * abandoned before sandbox_leave(), which is removed), initialize a data directory of the given
  * mariadbd (NULL: found in PATH and /usr/sbin), start it.  NULL with err and
  * the last lines of its error log.  lower_case_table_names is set as at the
  * source.  It runs as the current user.
@@ -22,7 +23,8 @@ const struct db_conf *sandbox_conf(const struct sandbox *s); /* borrowed */
 pid_t sandbox_pid(const struct sandbox *s);
 /* Shut down and wait. */
 int sandbox_stop(struct sandbox *s); /* frees s */
-/* Let it go on running after pitr ends; prints nothing.  Frees s. */
-void sandbox_leave(struct sandbox *s);
+/* It is complete: let it go on running after pitr ends; prints nothing.  Frees
+ * s. */
+int sandbox_leave(struct sandbox *s);
 
 #endif

@@ -279,6 +279,7 @@ restore_run(void *arg)
     struct restore_target_conf target;
     struct work w = {0};
     uint64_t begun_us = time_mono_us();
+    bool restored = false;
     int rc = -1;
 
     if (get_target(o, &target) < 0 || open_repository(o, &w) < 0 ||
@@ -298,7 +299,7 @@ restore_run(void *arg)
     rc = report_done(o, &w, begun_us);
 
 out:
-    restore_target_close(w.target, rc == 0);
+    restore_target_close(w.target, restored);
     manifest_free(w.manifest);
     catalog_free(w.catalog);
     secret_key_free(w.key);

@@ -6,6 +6,7 @@
 
 #include "cmd.h"
 #include "pitr/err.h"
+#include "pitr/log.h"
 #include "pitr/mem.h"
 #include "pitr/sandbox.h"
 
@@ -65,7 +66,8 @@ restore_target_close(struct restore_target *t, bool ok)
     if (t == NULL)
         return;
     if (t->sandbox != NULL && ok) {
-        sandbox_leave(t->sandbox);
+        if (sandbox_leave(t->sandbox) < 0)
+            log_warn("%s", err_text());
     } else if (t->sandbox != NULL) {
         struct err_saved *first = err_take(); /* what failed before */
 

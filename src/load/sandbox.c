@@ -250,6 +250,13 @@ sandbox_pid(const struct sandbox *s)
     return s->pid;
 }
 
+static void
+sandbox_free(struct sandbox *s)
+{
+    sandbox_place_free(&s->place);
+    free(s);
+}
+
 int
 sandbox_stop(struct sandbox *s)
 {
@@ -257,15 +264,18 @@ sandbox_stop(struct sandbox *s)
         return 0;
     if (s->pid > 0)
         end_process(s->pid);
-    sandbox_leave(s);
+    sandbox_free(s);
     return 0;
 }
 
-void
+int
 sandbox_leave(struct sandbox *s)
 {
+    int rc;
+
     if (s == NULL)
-        return;
-    sandbox_place_free(&s->place);
-    free(s);
+        return 0;
+    rc = sandbox_unmark(&s->place);
+    sandbox_free(s);
+    return rc;
 }

@@ -159,9 +159,12 @@ sandbox_place_make(
     p->error_log = xasprintf("%s/error.log", p->dir);
     p->install_log = xasprintf("%s/install.log", p->dir);
     if (own_name(&p->user) < 0 || check_socket(p->socket) < 0 ||
-        find_programs(p, mariadbd) < 0 || check_empty(p->dir) < 0)
+        find_programs(p, mariadbd) < 0)
         return -1;
-    if (dir_make(p->dir, 0700) < 0)
+    if (sandbox_is_marked(p) && sandbox_clear_leftover(p) < 0)
+        return -1;
+    if (check_empty(p->dir) < 0 || dir_make(p->dir, 0700) < 0 ||
+        sandbox_mark(p) < 0)
         return -1;
     /*
      * Its own, because a server that starts removes all temporary tables from

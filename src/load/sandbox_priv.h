@@ -5,6 +5,7 @@
 #ifndef PITR_SANDBOX_PRIV_H
 #define PITR_SANDBOX_PRIV_H
 
+#include <stdbool.h>
 #include "pitr/db.h"
 
 struct sandbox_place {
@@ -27,6 +28,13 @@ void sandbox_argv_free(char **argv);
 /* Accounts that a fresh data directory has, and the source may not. */
 int sandbox_clean_accounts(struct db *db);
 int sandbox_readme(const struct sandbox_place *p);
+/* The mark of a sandbox that is being made (sandbox_leftover.c). */
+int sandbox_mark(const struct sandbox_place *p);
+int sandbox_unmark(const struct sandbox_place *p);
+bool sandbox_is_marked(const struct sandbox_place *p);
+/* Stop its server if it still runs, remove the directory. */
+int sandbox_clear_leftover(const struct sandbox_place *p);
+
 /* Its last lines; owned. */
 char *sandbox_log_tail(const char *path);
 
