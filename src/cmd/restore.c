@@ -296,6 +296,7 @@ restore_run(void *arg)
     target.lower_case_table_names = w.manifest->info.lower_case_table_names;
     if ((w.target = restore_target_open(&target)) == NULL || do_load(o, &w) < 0)
         goto out;
+    restored = true;
     rc = report_done(o, &w, begun_us);
 
 out:
