@@ -23,6 +23,8 @@ struct catalog {
  * and its backup does not count; ERR_VERIFY where no whole backup is left.
  */
 struct catalog *catalog_load(struct repo *r);
+/* Only the log, into a catalogue that has none.  0, or -1. */
+int catalog_load_log(struct repo *r, struct catalog *c);
 void catalog_free(struct catalog *c);
 
 /* A span of time to any moment of which can be restored. */

@@ -7,11 +7,12 @@
 
 #include "pitr/catalog.h"
 #include "pitr/db.h"
+#include "pitr/expire.h"
 #include "pitr/opt.h"
 #include "pitr/repo.h"
 
 extern const struct command cmd_keygen, cmd_init, cmd_check, cmd_backup,
-    cmd_stream, cmd_list, cmd_restore;
+    cmd_stream, cmd_list, cmd_restore, cmd_verify, cmd_expire, cmd_keep;
 
 /* The section that the command works on; ERR_USAGE where none was chosen. */
 const struct conf_server *cmd_section(const struct common *c);
@@ -49,8 +50,10 @@ char *report_group(const struct event_gtid *g);
 int report_out(const struct buf *text);
 
 /* --- list --- */
-void list_text(const struct repo *r, const struct catalog *c, struct buf *out);
-void list_json(const struct repo *r, const struct catalog *c, struct buf *out);
+void list_text(const struct repo *r, const struct catalog *c,
+    const struct pins *pins, struct buf *out);
+void list_json(const struct repo *r, const struct catalog *c,
+    const struct pins *pins, struct buf *out);
 
 /* --- restore --- */
 struct restore_target;

@@ -24,19 +24,22 @@ list_run(void *arg)
     struct list *o = arg;
     struct repo *repo = cmd_repo_read(&o->common, o->repository);
     struct catalog *c = NULL;
+    struct pins pins = {0};
     struct buf text = {0};
     int rc = -1;
 
-    if (repo == NULL || (c = catalog_load(repo)) == NULL)
+    if (repo == NULL || (c = catalog_load(repo)) == NULL ||
+        pins_load(repo, &pins) < 0)
         goto out;
     if (o->json)
-        list_json(repo, c, &text);
+        list_json(repo, c, &pins, &text);
     else
-        list_text(repo, c, &text);
+        list_text(repo, c, &pins, &text);
     rc = report_out(&text);
 
 out:
     buf_free(&text);
+    pins_free(&pins);
     catalog_free(c);
     repo_close(repo);
     return rc;

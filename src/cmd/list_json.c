@@ -16,7 +16,7 @@ put_gtid(struct json *j, const char *key, const struct gtid_pos *pos)
 }
 
 static void
-put_backup(struct json *j, const struct backup_info *b)
+put_backup(struct json *j, const struct backup_info *b, bool pinned)
 {
     json_object(j, NULL);
     json_str(j, "id", b->id);
@@ -31,6 +31,7 @@ put_backup(struct json *j, const struct backup_info *b)
     json_u64(j, "row_bytes", b->row_bytes);
     json_u64(j, "stored_bytes", b->stored_bytes);
     json_u64(j, "warnings", b->warnings);
+    json_bool(j, "pinned", pinned);
     json_end_object(j);
 }
 
@@ -76,7 +77,8 @@ put_windows(struct json *j, const struct catalog *c)
 }
 
 void
-list_json(const struct repo *r, const struct catalog *c, struct buf *out)
+list_json(const struct repo *r, const struct catalog *c,
+    const struct pins *pins, struct buf *out)
 {
     char *id = base32_text(r->id, sizeof r->id);
     char *signer = signer_text(r->signer);
@@ -89,7 +91,7 @@ list_json(const struct repo *r, const struct catalog *c, struct buf *out)
     json_str(&j, "signer", signer);
     json_array(&j, "backups");
     for (size_t i = 0; i < c->backups; i++)
-        put_backup(&j, &c->backup[i]);
+        put_backup(&j, &c->backup[i], pins_has(pins, c->backup[i].id));
     json_end_array(&j);
     json_array(&j, "unfinished");
     for (size_t i = 0; i < c->n_broken; i++)

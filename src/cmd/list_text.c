@@ -8,7 +8,7 @@
 #include "pitr/times.h"
 
 static void
-put_backups(const struct catalog *c, struct buf *out)
+put_backups(const struct catalog *c, const struct pins *pins, struct buf *out)
 {
     char when[TIME_BOTH], size[TIME_TEXT];
 
@@ -28,6 +28,8 @@ put_backups(const struct catalog *c, struct buf *out)
         if (b->warnings > 0)
             buf_fmt(out, "    with %" PRIu64 " warning%s\n", b->warnings,
                 b->warnings == 1 ? "" : "s");
+        if (pins_has(pins, b->id))
+            buf_str(out, "    pinned: it does not expire\n");
         free(gtid);
     }
     for (size_t i = 0; i < c->n_broken; i++)
@@ -77,13 +79,14 @@ put_epoch(const struct catalog *c, size_t i, size_t end, struct buf *out)
 }
 
 void
-list_text(const struct repo *r, const struct catalog *c, struct buf *out)
+list_text(const struct repo *r, const struct catalog *c,
+    const struct pins *pins, struct buf *out)
 {
     struct windows w;
 
     buf_fmt(out, "repository %s, server \"%s\"\n", store_where(r->store),
         r->server);
-    put_backups(c, out);
+    put_backups(c, pins, out);
     buf_str(out, "\nlog\n");
     if (c->segments == 0)
         buf_str(out, "  none\n");

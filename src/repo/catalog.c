@@ -323,8 +323,8 @@ read_ends(struct repo *r, struct segment_info *all, size_t *n)
     return rc < 0 ? -1 : 0;
 }
 
-static int
-load_segments(struct repo *r, struct catalog *c)
+int
+catalog_load_log(struct repo *r, struct catalog *c)
 {
     struct store_list l = {0};
     struct segment_info *all = NULL;
@@ -355,7 +355,7 @@ catalog_load(struct repo *r)
 {
     struct catalog *c = xcalloc(1, sizeof *c);
 
-    if (load_backups(r, c) == 0 && load_segments(r, c) == 0)
+    if (load_backups(r, c) == 0 && catalog_load_log(r, c) == 0)
         return c;
     catalog_free(c);
     return NULL;

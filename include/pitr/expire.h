@@ -1,0 +1,105 @@
+/*
+ * expire.h -- retention: what may go, why, and its removal.
+ *
+ * The plan is a pure function of what there is, the policy, the pins, what was
+ * verified, and a clock.  A backup stays if any rule keeps it:
+ *
+ *   - it is younger than `keep`, or the newest one that is not (so that every
+ *     moment of that time can be restored);
+ *   - it is among the newest `count`, or the newest of one of the last `daily`
+ *     days, `weekly` weeks (from Monday) or `monthly` months, in UTC, of those
+ *     that have a backup;
+ *   - it is needed for there to be `minimum` of them;
+ *   - it is pinned.
+ *
+ * Ages are taken from the newest backup, not from the clock: time stands still
+ * where no backup is made, and a clock that runs ahead expires nothing.  The
+ * rules are applied twice, to all backups, and to the verified ones as if there
+ * were no others; what either keeps stays.  So a backup that was not verified
+ * pushes out none that was.
+ *
+ * Of the log only its beginning goes: the segments before the first that a
+ * backup which stays goes on with.  The newest segment always stays.
+ */
+#ifndef PITR_EXPIRE_H
+#define PITR_EXPIRE_H
+
+#include "pitr/catalog.h"
+
+/* --- pins: backups that somebody wants to stay (pins.c) --- */
+
+struct pins {
+    char **id; /* sorted */
+    size_t n, cap;
+};
+/* An object "pin/ID" pins a backup by being there; its content is for people,
+ * and nothing goes by it. */
+int pins_load(struct repo *r, struct pins *out);
+bool pins_has(const struct pins *p, const char *id);
+void pins_free(struct pins *p);
+/* 1 if it was so already, 0, -1 (ERR_NOREPO: no such backup). */
+int pin_add(struct repo *r, const char *id);
+int pin_remove(struct repo *r, const char *id);
+
+/* --- the plan: pure (expire_plan.c) --- */
+
+struct expire_policy {
+    uint64_t keep_us;
+    unsigned count, daily, weekly, monthly; /* 0: not asked for */
+    unsigned minimum;                       /* at least 1 */
+};
+
+struct expire_input {
+    const struct catalog *catalog;
+    const struct expire_policy *policy;
+    const bool *pinned, *verified; /* of each backup */
+    uint64_t now_us;
+};
+
+struct expire_choice {
+    bool keep;
+    char *why; /* for people */
+};
+
+struct expire_plan { /* in the order of the catalogue */
+    struct expire_choice *backup, *segment;
+    size_t backups, segments; /* how many there are */
+    size_t backups_go, segments_go;
+};
+
+/* 0; -1 (ERR_FAILED) where the clock cannot be right: before the newest
+ * backup. */
+int expire_plan_make(const struct expire_input *in, struct expire_plan *out);
+void expire_plan_free(struct expire_plan *p); /* content */
+
+/* "7d": for people. */
+#define EXPIRE_SPAN 48
+const char *expire_span(uint64_t us, char out[EXPIRE_SPAN]);
+
+/* --- its application (expire.c) --- */
+
+struct expire_leftover {
+    char *name; /* a folder, or an object of the log that counts as nothing */
+    bool keep;
+    char *why;
+};
+
+struct expire_report {
+    struct catalog *catalog; /* as it was before */
+    struct expire_plan plan;
+    bool *pinned, *verified;
+    size_t verified_n;
+    struct expire_leftover *leftover;
+    size_t leftovers, cap_leftovers, leftovers_go;
+    uint64_t bytes; /* that were, or would be, removed */
+};
+
+/*
+ * Locally, where the repository lies.  Needs no secret and no signing key.
+ * With dry_run nothing is removed.  The report has to be freed in any case.
+ */
+int expire_run(struct repo *r, const struct expire_policy *policy,
+    uint64_t now_us, bool dry_run, struct expire_report *out);
+void expire_report_free(struct expire_report *r); /* content */
+
+#endif

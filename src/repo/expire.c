@@ -1,0 +1,322 @@
+/*
+ * expire.c -- removing what the plan lets go.
+ *
+ * The order is such that what is left after a crash is always a good
+ * repository: a manifest before its parts, the oldest segment before the next.
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "pitr/expire.h"
+#include "pitr/log.h"
+#include "pitr/mem.h"
+#include "pitr/stop.h"
+#include "pitr/verify.h"
+
+#define DAY_US (UINT64_C(86400) * 1000000)
+
+struct work {
+    struct repo *repo;
+    struct expire_report *report;
+    struct store_list all; /* older than the catalogue */
+    uint64_t now_us;
+    bool dry_run;
+};
+
+static int
+remove_object(struct work *w, const char *name, uint64_t size)
+{
+    if (stop_asked())
+        return stop_error();
+    if (!w->dry_run && store_remove(w->repo->store, name) < 0)
+        return -1;
+    if (!w->dry_run)
+        log_debug("removed %s", name);
+    w->report->bytes += size;
+    return 0;
+}
+
+/* All in a folder, `first` before the others. */
+static int
+remove_folder(struct work *w, const char *folder, const char *first)
+{
+    struct store_list l = {0};
+    int rc = store_list(w->repo->store, folder, false, &l);
+
+    for (int pass = 0; pass < 2; pass++)
+        for (size_t i = 0; i < l.n && rc == 0; i++)
+            if ((strcmp(l.v[i].name, first) == 0) == (pass == 0))
+                rc = remove_object(w, l.v[i].name, l.v[i].size);
+    store_list_free(&l);
+    return rc;
+}
+
+static int
+remove_backups(struct work *w)
+{
+    const struct expire_report *r = w->report;
+    int rc = 0;
+
+    for (size_t i = 0; i < r->plan.backups && rc == 0; i++) {
+        const char *id = r->catalog->backup[i].id;
+        char *folder = xasprintf("backup/%s/", id);
+        char *manifest = xasprintf("%smanifest", folder);
+
+        if (!r->plan.backup[i].keep)
+            rc = remove_folder(w, folder, manifest);
+        if (rc < 0)
+            err_wrap("expiring backup %s", id);
+        free(folder);
+        free(manifest);
+    }
+    return rc;
+}
+
+static const struct store_entry *
+listed(const struct work *w, const char *name)
+{
+    for (size_t i = 0; i < w->all.n; i++)
+        if (strcmp(w->all.v[i].name, name) == 0)
+            return &w->all.v[i];
+    return NULL;
+}
+
+static int
+remove_segments(struct work *w)
+{
+    const struct expire_report *r = w->report;
+
+    for (size_t i = 0; i < r->plan.segments; i++) {
+        const struct segment_info *s = &r->catalog->segment[i];
+        const struct store_entry *e = listed(w, s->name);
+
+        if (r->plan.segment[i].keep)
+            break; /* only ever a beginning */
+        if (remove_object(w, s->name, e != NULL ? e->size : s->size) < 0)
+            return err_wrap("expiring the log");
+    }
+    return 0;
+}
+
+/* --- what nothing refers to --- */
+
+static struct expire_leftover *
+leftover_add(struct work *w, const char *name, bool goes, const char *why)
+{
+    struct expire_report *r = w->report;
+    struct expire_leftover l = {
+        .name = xstrdup(name), .keep = !goes, .why = xstrdup(why)};
+
+    r->leftover = xgrow(r->leftover, r->leftovers, &r->cap_leftovers, sizeof l);
+    r->leftover[r->leftovers++] = l;
+    r->leftovers_go += goes;
+    return &r->leftover[r->leftovers - 1];
+}
+
+/* Segments that count as nothing, among those that go. */
+static int
+remove_passed_over(struct work *w)
+{
+    const struct expire_report *r = w->report;
+    size_t cut = r->plan.segments_go;
+    uint64_t before = cut > 0 ? r->catalog->segment[cut].start.seq : 0;
+
+    for (size_t i = 0; i < w->all.n; i++) {
+        const struct store_entry *e = &w->all.v[i];
+        uint32_t epoch;
+        uint64_t seq, us;
+        bool counted = false;
+
+        if (strncmp(e->name, "binlog/", 7) != 0)
+            continue;
+        if (segment_name_parse(e->name, &epoch, &seq, &us) < 0) {
+            err_clear();
+            continue;
+        }
+        for (size_t k = 0; k < r->catalog->segments && !counted; k++)
+            counted = strcmp(r->catalog->segment[k].name, e->name) == 0;
+        if (counted || seq >= before)
+            continue;
+        leftover_add(w, e->name, true, "the log goes on around it");
+        if (remove_object(w, e->name, e->size) < 0)
+            return err_wrap("expiring the log");
+    }
+    return 0;
+}
+
+/* When anything in a folder was last written to; 0 where that cannot be told.
+ * A backup that is being shipped here is old by its name. */
+static uint64_t
+changed_us(const char *path)
+{
+    DIR *d = opendir(path);
+    struct dirent *e;
+    struct stat st;
+    uint64_t newest = 0;
+
+    if (d == NULL)
+        return 0;
+    while ((e = readdir(d)) != NULL)
+        if (strcmp(e->d_name, "..") != 0 &&
+            fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+            newest = MAX(newest, (uint64_t)st.st_mtime * 1000000);
+    closedir(d);
+    return newest;
+}
+
+/* Without the lock on backups: only looks. */
+static int
+is_leftover(struct work *w, const char *id, bool *old)
+{
+    char *manifest = xasprintf("backup/%s/manifest", id);
+    char *path = xasprintf("%s/backup/%s", w->repo->local_path, id);
+    uint64_t size, changed = changed_us(path);
+    int rc = store_stat(w->repo->store, manifest, &size);
+
+    *old = changed != 0 && changed + DAY_US <= w->now_us;
+    free(manifest);
+    free(path);
+    return rc < 0 ? -1 : rc == 0; /* a damaged one is for a person to judge */
+}
+
+static int
+sweep(struct work *w, const char *id, bool running)
+{
+    char *folder = xasprintf("backup/%s/", id);
+    char *path = xasprintf("%s/backup/%s", w->repo->local_path, id);
+    bool old = false;
+    int rc = is_leftover(w, id, &old);
+
+    if (rc > 0 && (running || !old))
+        leftover_add(w, folder, false,
+            running ? "without a manifest, but a backup is running"
+                    : "without a manifest, but written to within a day");
+    if (rc > 0 && !running && old) {
+        leftover_add(
+            w, folder, true, "without a manifest, and not touched for a day");
+        rc = remove_folder(w, folder, "");
+        if (rc == 0 && !w->dry_run)
+            rmdir(path); /* one that was empty */
+    }
+    free(folder);
+    free(path);
+    return rc < 0 ? err_wrap("leftovers of backup %s", id) : 0;
+}
+
+static int
+sweep_all(struct work *w)
+{
+    const struct catalog *c = w->report->catalog;
+    struct lock *lock = NULL;
+    bool running = false;
+    int rc = 0;
+
+    if (c->n_broken == 0)
+        return 0;
+    if (!w->dry_run && (lock = repo_lock(w->repo, "backup")) == NULL) {
+        if (err_kind() != ERR_LOCKED)
+            return -1;
+        err_clear();
+        running = true;
+    }
+    for (size_t i = 0; i < c->n_broken && rc == 0; i++)
+        rc = sweep(w, c->broken[i], running);
+    lock_free(lock);
+    return rc;
+}
+
+/* --- all --- */
+
+static int
+load(struct work *w)
+{
+    struct expire_report *r = w->report;
+    struct verified *known = NULL;
+    struct pins pins = {0};
+    size_t n;
+
+    if (store_list(w->repo->store, "", false, &w->all) < 0 ||
+        (r->catalog = catalog_load(w->repo)) == NULL ||
+        pins_load(w->repo, &pins) < 0)
+        return -1;
+    n = r->catalog->backups;
+    r->pinned = xcalloc(n + 1, sizeof *r->pinned);
+    r->verified = xcalloc(n + 1, sizeof *r->verified);
+    known = verified_load(w->repo);
+    for (size_t i = 0; i < n; i++) {
+        const char *id = r->catalog->backup[i].id;
+
+        r->pinned[i] = pins_has(&pins, id);
+        r->verified[i] =
+            verified_backup(known, w->repo, id, NULL) > VERIFY_NONE;
+        r->verified_n += r->verified[i];
+    }
+    verified_free(known);
+    pins_free(&pins);
+    return 0;
+}
+
+static int
+run(struct work *w, const struct expire_policy *policy)
+{
+    struct expire_report *r = w->report;
+    struct expire_input in = {.policy = policy, .now_us = w->now_us};
+
+    if (load(w) < 0)
+        return -1;
+    in.catalog = r->catalog;
+    in.pinned = r->pinned;
+    in.verified = r->verified;
+    if (expire_plan_make(&in, &r->plan) < 0)
+        return -1;
+    return remove_backups(w) < 0 || remove_passed_over(w) < 0 ||
+            remove_segments(w) < 0
+        ? -1
+        : sweep_all(w);
+}
+
+int
+expire_run(struct repo *r, const struct expire_policy *policy, uint64_t now_us,
+    bool dry_run, struct expire_report *out)
+{
+    struct work w = {
+        .repo = r, .report = out, .now_us = now_us, .dry_run = dry_run};
+    struct lock *lock = NULL;
+    int rc;
+
+    memset(out, 0, sizeof *out);
+    if (r->local_path == NULL) {
+        err_set(ERR_USAGE, "%s is not on this machine", store_where(r->store));
+        return err_hint("Run \"pitr expire\" where the vault's disk is: its "
+                        "account must not be able to remove anything.");
+    }
+    if (!dry_run && (lock = repo_lock(r, "expire")) == NULL)
+        return -1;
+    rc = run(&w, policy);
+    store_list_free(&w.all);
+    lock_free(lock);
+    return rc;
+}
+
+void
+expire_report_free(struct expire_report *r)
+{
+    expire_plan_free(&r->plan);
+    catalog_free(r->catalog);
+    for (size_t i = 0; i < r->leftovers; i++) {
+        free(r->leftover[i].name);
+        free(r->leftover[i].why);
+    }
+    free(r->leftover);
+    free(r->pinned);
+    free(r->verified);
+    memset(r, 0, sizeof *r);
+}

@@ -1,0 +1,366 @@
+/*
+ * verified.c -- the memory of what was found good: a text in the repository's
+ * directory, replaced as a whole.
+ *
+ *   pitr-verified 1
+ *   repository ID
+ *   LEVEL MOMENT SIZE DIGEST NAME      sorted by name
+ *   end
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "pitr/file.h"
+#include "pitr/log.h"
+#include "pitr/mem.h"
+#include "pitr/verify.h"
+
+#define FIRST_LINE "pitr-verified 1\n"
+#define FILE_MAX (1u << 28)
+
+struct record {
+    char *name;
+    uint64_t size, when_us;
+    uint8_t digest[DIGEST_SIZE];
+    enum verify_level level;
+};
+
+struct verified {
+    struct record *v; /* sorted by name */
+    size_t n, cap;
+};
+
+/* Where name is, or would be. */
+static size_t
+place_of(const struct verified *v, const char *name, bool *found)
+{
+    size_t lo = 0, hi = v->n;
+
+    *found = false;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        int order = strcmp(v->v[mid].name, name);
+
+        if (order == 0) {
+            *found = true;
+            return mid;
+        }
+        if (order < 0)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+void
+verified_set(struct verified *v, const char *name, uint64_t size,
+    const uint8_t digest[DIGEST_SIZE], enum verify_level level,
+    uint64_t when_us)
+{
+    bool found;
+    size_t i = place_of(v, name, &found);
+    enum verify_level before = verified_level(v, name, size, digest);
+
+    if (!found) {
+        v->v = xgrow(v->v, v->n, &v->cap, sizeof *v->v);
+        memmove(v->v + i + 1, v->v + i, (v->n - i) * sizeof *v->v);
+        v->n++;
+        v->v[i].name = xstrdup(name);
+    }
+    v->v[i].size = size;
+    v->v[i].when_us = when_us;
+    v->v[i].level = MAX(level, before);
+    memcpy(v->v[i].digest, digest, DIGEST_SIZE);
+}
+
+void
+verified_drop(struct verified *v, const char *name)
+{
+    bool found;
+    size_t i = place_of(v, name, &found);
+
+    if (!found)
+        return;
+    free(v->v[i].name);
+    v->n--;
+    memmove(v->v + i, v->v + i + 1, (v->n - i) * sizeof *v->v);
+}
+
+void
+verified_keep(struct verified *v, const struct store_list *all)
+{
+    size_t kept = 0, k = 0;
+
+    for (size_t i = 0; i < v->n; i++) {
+        while (k < all->n && strcmp(all->v[k].name, v->v[i].name) < 0)
+            k++;
+        if (k < all->n && strcmp(all->v[k].name, v->v[i].name) == 0)
+            v->v[kept++] = v->v[i];
+        else
+            free(v->v[i].name);
+    }
+    v->n = kept;
+}
+
+static const struct record *
+same_object(const struct verified *v, const char *name, uint64_t size,
+    const uint8_t digest[DIGEST_SIZE])
+{
+    bool found;
+    size_t i = place_of(v, name, &found);
+
+    return found && v->v[i].size == size &&
+            memcmp(v->v[i].digest, digest, DIGEST_SIZE) == 0
+        ? &v->v[i]
+        : NULL;
+}
+
+enum verify_level
+verified_level(const struct verified *v, const char *name, uint64_t size,
+    const uint8_t digest[DIGEST_SIZE])
+{
+    const struct record *r = same_object(v, name, size, digest);
+
+    return r == NULL ? VERIFY_NONE : r->level;
+}
+
+enum verify_level
+verified_backup(
+    const struct verified *v, struct repo *r, const char *id, uint64_t *when_us)
+{
+    char *name = xasprintf("backup/%s/manifest", id);
+    enum verify_level level = VERIFY_NONE;
+    const struct record *record;
+    struct seal_header h = {0};
+    struct seal_mark m = {0};
+    int rc = repo_peek(r, SEAL_MANIFEST, name, &h, &m);
+
+    if (rc > 0 &&
+        (record = same_object(v, name, m.offset + m.size, m.digest)) != NULL) {
+        level = record->level;
+        if (when_us != NULL)
+            *when_us = record->when_us;
+    }
+    if (rc < 0)
+        err_clear(); /* then it is not what was verified */
+    if (rc > 0)
+        seal_mark_free(&m);
+    if (rc >= 0)
+        seal_header_free(&h);
+    free(name);
+    return level;
+}
+
+/* --- the file --- */
+
+static char *
+file_name(const struct repo *r, const char *suffix)
+{
+    return xasprintf("%s/.verified%s", r->local_path, suffix);
+}
+
+/* The next word of a line, ended in place; NULL where there is none. */
+static char *
+word(char **at)
+{
+    char *s = *at, *end = strchr(s, ' ');
+
+    if (end == NULL || end == s)
+        return NULL;
+    *end = '\0';
+    *at = end + 1;
+    return s;
+}
+
+static bool
+number(const char *s, uint64_t *out)
+{
+    char *end;
+
+    if (s == NULL || *s < '0' || *s > '9')
+        return false;
+    errno = 0;
+    *out = strtoull(s, &end, 10);
+    return *end == '\0' && errno == 0;
+}
+
+static bool
+take_record(struct verified *v, char *line)
+{
+    uint64_t level, when, size;
+    uint8_t digest[DIGEST_SIZE];
+    char *text;
+
+    if (!number(word(&line), &level) || !number(word(&line), &when) ||
+        !number(word(&line), &size) || (text = word(&line)) == NULL ||
+        base32_parse(text, digest, sizeof digest) < 0)
+        return false;
+    if (level < VERIFY_SIGNATURES || level > VERIFY_CONTENT || *line == '\0' ||
+        (v->n > 0 && strcmp(v->v[v->n - 1].name, line) >= 0))
+        return false;
+    verified_set(v, line, size, digest, (enum verify_level)level, when);
+    return true;
+}
+
+/* The text, which is changed.  False where it is not all right. */
+static bool
+take_text(struct verified *v, char *text, const struct repo *r)
+{
+    char *id = base32_text(r->id, sizeof r->id), *end;
+    char *want = xasprintf(FIRST_LINE "repository %s\n", id);
+    bool good = strncmp(text, want, strlen(want)) == 0;
+
+    text += good ? strlen(want) : 0;
+    while (good && strcmp(text, "end\n") != 0) {
+        good = (end = strchr(text, '\n')) != NULL;
+        if (good) {
+            *end = '\0';
+            good = take_record(v, text);
+            text = end + 1;
+        }
+    }
+    free(id);
+    free(want);
+    return good;
+}
+
+/* Others may be allowed to add files here, as the account that ships to a
+ * vault is: what such a one wrote is not believed. */
+static int
+check_owner(int fd)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) < 0)
+        return err_sys(ERR_FAILED, "stat");
+    if (!S_ISREG(st.st_mode))
+        return err_set(ERR_FAILED, "not a regular file");
+    if ((st.st_uid != 0 && st.st_uid != geteuid()) || (st.st_mode & 022) != 0)
+        return err_set(
+            ERR_FAILED, "another account than this one could have written it");
+    return 0;
+}
+
+static int
+read_file(const char *path, struct buf *out)
+{
+    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    int rc = -1;
+    ssize_t n = 1;
+
+    if (fd < 0)
+        return errno == ENOENT ? 1 : err_sys(ERR_FAILED, "cannot open it");
+    if (check_owner(fd) < 0)
+        goto out;
+    while (n > 0 && out->len < FILE_MAX) {
+        buf_reserve(out, 65536);
+        n = read(fd, out->data + out->len, 65536);
+        out->len += n > 0 ? (size_t)n : 0;
+    }
+    if (n < 0)
+        err_sys(ERR_FAILED, "cannot read it");
+    else if (n == 0)
+        rc = 0;
+    else
+        err_set(ERR_FAILED, "it is too large");
+
+out:
+    close(fd);
+    return rc;
+}
+
+struct verified *
+verified_load(const struct repo *r)
+{
+    struct verified *v = xcalloc(1, sizeof *v);
+    char *path, *text = NULL;
+    struct buf b = {0};
+    int rc;
+
+    if (r->local_path == NULL)
+        return v;
+    path = file_name(r, "");
+    rc = read_file(path, &b);
+    if (rc == 0) {
+        bool whole = b.len > 0 && memchr(b.data, 0, b.len) == NULL;
+
+        text = buf_take(&b);
+        if (!whole || !take_text(v, text, r))
+            rc = err_set(ERR_FAILED, "its content is not valid");
+    }
+    if (rc < 0) {
+        log_warn("%s is not used: %s", path, err_text());
+        err_clear();
+        verified_free(v);
+        v = xcalloc(1, sizeof *v);
+    }
+    free(text);
+    free(path);
+    buf_free(&b);
+    return v;
+}
+
+void
+verified_free(struct verified *v)
+{
+    if (v == NULL)
+        return;
+    for (size_t i = 0; i < v->n; i++)
+        free(v->v[i].name);
+    free(v->v);
+    free(v);
+}
+
+static void
+format(const struct verified *v, const struct repo *r, struct buf *out)
+{
+    char *id = base32_text(r->id, sizeof r->id);
+
+    buf_fmt(out, FIRST_LINE "repository %s\n", id);
+    for (size_t i = 0; i < v->n; i++) {
+        const struct record *x = &v->v[i];
+        char *digest = base32_text(x->digest, sizeof x->digest);
+
+        buf_fmt(out, "%d %" PRIu64 " %" PRIu64 " %s %s\n", (int)x->level,
+            x->when_us, x->size, digest, x->name);
+        free(digest);
+    }
+    buf_str(out, "end\n");
+    free(id);
+}
+
+int
+verified_save(const struct verified *v, const struct repo *r)
+{
+    char *path, *fresh;
+    struct buf text = {0};
+    int rc = -1;
+
+    if (r->local_path == NULL)
+        return 1;
+    path = file_name(r, "");
+    fresh = file_name(r, ".new");
+    format(v, r, &text);
+    if (unlink(fresh) < 0 && errno != ENOENT)
+        err_sys(ERR_FAILED, "cannot replace %s", fresh);
+    else if (file_create(fresh, 0644, text.data, text.len) < 0)
+        err_wrap("remembering what was verified");
+    else if (rename(fresh, path) < 0)
+        err_sys(ERR_FAILED, "cannot replace %s", path);
+    else
+        rc = dir_sync(r->local_path);
+    buf_free(&text);
+    free(path);
+    free(fresh);
+    return rc;
+}
