@@ -126,10 +126,13 @@ vault_retry(struct vault *s, struct vault_retry *r)
     uint64_t now = time_mono_us();
     uint64_t pause = BACKOFF_US << MIN(r->times, 10u);
 
-    if (r->times++ == 0) {
+    if (r->times == 0)
         r->since_us = now;
+    /* The first time a new connection may be all it takes. */
+    if (++r->times == 2)
         log_info("%s; trying again", err_text());
-    }
+    else
+        log_debug("%s; trying again", err_text());
     if (now - r->since_us >= s->conf.retry_us)
         return false;
     if (stop_sleep_us(MIN(pause, BACKOFF_MAX_US))) {

@@ -10,10 +10,15 @@
 
 #define SCHEME "sftp://"
 
+static const char a_password[] = "a password does not belong there; use a key";
+
 static int
 refuse(const char *text, const char *why)
 {
-    err_set(ERR_USAGE, "'%.300s' is no address of a vault: %s", text, why);
+    if (why == a_password) /* which is not shown */
+        err_set(ERR_USAGE, "the address of a vault: %s", why);
+    else
+        err_set(ERR_USAGE, "'%.300s' is no address of a vault: %s", text, why);
     return err_hint("It looks like sftp://user@host/path or "
                     "sftp://user@host:2222/path; \"/~/\" at the start of the "
                     "path stands for the login directory.");
@@ -132,7 +137,7 @@ parse_authority(const char *p, size_t n, struct sftp_url *u)
         size_t len = (size_t)(at - p);
 
         if (memchr(p, ':', len) != NULL)
-            return "a password does not belong there; use a key";
+            return a_password;
         if ((u->user = decode(p, len)) == NULL || !word_ok(u->user))
             return "the user";
         n -= len + 1;

@@ -13,6 +13,8 @@
 #include "pitr/mem.h"
 #include "sftp.h"
 
+#define TRIES 3
+
 struct writer {
     struct vault *s;
     struct vault_conn *c;
@@ -327,8 +329,10 @@ create(struct vault_conn *c, struct writer *w)
     return 0;
 }
 
+/* *lost: the connection was, and whether the file was made is not known. */
 static struct sink *
-writer_new(struct vault *s, const char *name, const struct extent *e)
+writer_new(
+    struct vault *s, const char *name, const struct extent *e, bool *lost)
 {
     static const struct sink_ops ops = {.write = writer_write,
         .flush = writer_flush,
@@ -343,8 +347,10 @@ writer_new(struct vault *s, const char *name, const struct extent *e)
     w->path = vault_path(s, file);
     free(file);
     w->c = vault_acquire(s);
+    *lost = false;
     if ((rc = vault_enter(w->c, NULL)) == 0) {
         rc = create(w->c, w);
+        *lost = rc < 0 && w->c->channel == NULL;
         vault_leave(w->c);
     }
     if (rc < 0) {
@@ -354,15 +360,6 @@ writer_new(struct vault *s, const char *name, const struct extent *e)
     }
     vault_forget(s, name);
     return sink_new(&ops, w);
-}
-
-struct sink *
-vault_put(void *impl, const char *name, enum store_put how)
-{
-    struct extent plain = {.plain = true};
-
-    (void)how; /* the sealed object has a mark of its own at its end */
-    return writer_new(impl, name, &plain);
 }
 
 /* --- going on --- */
@@ -408,16 +405,17 @@ sync_last(struct vault_conn *c, void *arg)
     return rc;
 }
 
-struct sink *
-vault_append(void *impl, const char *name, uint64_t offset)
+/* One attempt to go on at offset. */
+static struct sink *
+try_append(struct vault *s, const char *name, uint64_t offset, bool *lost)
 {
-    struct vault *s = impl;
     struct vault_lookup have = {.name = name, .fresh = true};
     struct sync_job job = {.name = name, .files = &have.found};
     struct pieces p = {0};
     struct extent e;
     struct sink *sink = NULL;
 
+    *lost = false;
     if (vault_run(s, vault_lookup, &have) < 0)
         goto out;
     extents_pieces(&have.found, &p);
@@ -434,10 +432,46 @@ vault_append(void *impl, const char *name, uint64_t offset)
     }
     if (offset > 0 && vault_run(s, sync_last, &job) < 0)
         goto out;
-    sink = writer_new(s, name, &e);
+    sink = writer_new(s, name, &e, lost);
 
 out:
     pieces_free(&p);
     extents_free(&have.found);
     return sink;
+}
+
+/* A connection may have been lost unnoticed: that is no reason to fail before
+ * anything was written.  An attempt more leaves at most an empty file. */
+struct sink *
+vault_append(void *impl, const char *name, uint64_t offset)
+{
+    struct sink *sink = NULL;
+    bool lost = true;
+
+    for (int i = 0; sink == NULL && lost && i < TRIES; i++)
+        sink = try_append(impl, name, offset, &lost);
+    return sink;
+}
+
+struct sink *
+vault_put(void *impl, const char *name, enum store_put how)
+{
+    struct extent plain = {.plain = true};
+    uint64_t size = 0;
+    struct sink *sink;
+    bool lost;
+
+    (void)how; /* the sealed object has a mark of its own at its end */
+    sink = writer_new(impl, name, &plain, &lost);
+    if (sink != NULL || !lost)
+        return sink;
+    /* An empty one, if there is one now, is what we were making. */
+    if (vault_stat(impl, name, &size) < 0)
+        return NULL;
+    if (size > 0) {
+        err_set(ERR_FAILED, "%s: %s exists already",
+            ((struct vault *)impl)->url.shown, name);
+        return NULL;
+    }
+    return vault_append(impl, name, 0);
 }
