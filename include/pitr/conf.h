@@ -23,6 +23,10 @@ struct conf_server { /* strings are NULL where nothing is said */
     const char *repository, *signing_key, *secret_key, *passphrase_file;
     const char *acknowledge; /* "local", "no" */
     const char *signer; /* what the reader expects, "ed25519:..." */
+    /* the vaults */
+    const char *vault; /* URLs, with blanks or commas between */
+    const char *ssh_config, *ssh_identity, *ssh_known_hosts, *ssh_jump;
+    uint64_t ship_limit; /* bytes a second, to each; 0: none */
     /* the work */
     unsigned jobs;       /* 0: as many as there are processors */
     unsigned level;      /* of zstd */

@@ -7,6 +7,7 @@
 #include "cmd.h"
 #include "pitr/err.h"
 #include "pitr/pool.h"
+#include "vaults.h"
 
 const struct conf_server *
 cmd_section(const struct common *c)
@@ -66,20 +67,33 @@ cmd_repo_write(const struct conf_server *s)
     return repo_open(s->repository, s->name, s->signing_key);
 }
 
+/* A directory, or a vault as the section (may be NULL) says to reach it. */
+static struct repo *
+open_read(const struct conf_server *s, const char *where, const char *server)
+{
+    struct store_sftp_conf ssh = vaults_ssh(s);
+    struct store *store;
+
+    if (strncmp(where, "sftp://", 7) != 0)
+        return repo_open(where, server, NULL);
+    store = store_open_sftp(where, &ssh);
+    return store == NULL ? NULL : repo_open_store(store, server, NULL);
+}
+
 struct repo *
 cmd_repo_read(const struct common *c, const char *path)
 {
     const struct conf_server *s;
 
     if (path != NULL)
-        return repo_open(path, c->server, NULL);
+        return open_read(c->section, path, c->server);
     if ((s = cmd_section(c)) == NULL) {
         err_hint("Or name the repository with --repository DIR.");
         return NULL;
     }
     if (need_key(s, s->repository, "repository") < 0)
         return NULL;
-    return repo_open(s->repository, s->name, NULL);
+    return open_read(s, s->repository, s->name);
 }
 
 static struct secret *

@@ -8,6 +8,7 @@
 #include "pitr/err.h"
 #include "pitr/stream.h"
 #include "pitr/times.h"
+#include "vaults.h"
 
 struct stream {
     struct common common;
@@ -76,6 +77,30 @@ get_acknowledge(const struct stream *o, bool *semisync)
     return 0;
 }
 
+/* With --once: after the capture.  What goes wrong with a vault has been
+ * warned of, and is no failure of the capture. */
+static void
+ship_once(const struct vaults_conf *c)
+{
+    struct ship_report sum = {0};
+
+    if (vaults_join(vaults_start(c), &sum) < 0)
+        err_clear();
+}
+
+/* The capture's own error is the one that counts. */
+static void
+end_shipping(struct vaults *v)
+{
+    struct err_saved *e = err_take();
+
+    vaults_stop(v);
+    if (vaults_join(v, NULL) < 0)
+        err_clear();
+    if (e != NULL)
+        err_put(e);
+}
+
 static int
 stream_cmd_run(void *arg)
 {
@@ -85,6 +110,8 @@ stream_cmd_run(void *arg)
     struct stream_report r = {0};
     struct repo *repo = NULL;
     struct lock *lock = NULL;
+    struct vaults *vaults = NULL;
+    struct vaults_conf to = {.section = s, .once = o->once, .background = true};
     bool semisync;
     int rc = -1;
 
@@ -103,11 +130,17 @@ stream_cmd_run(void *arg)
         .level = (int)o->level,
         .semisync = semisync,
         .retry_us = o->retry_us};
+    to.limit = s->ship_limit;
+    if (!o->once && vaults_any(&to) && (vaults = vaults_start(&to)) == NULL)
+        goto out;
     rc = stream_run(&conf, &r);
+    if (rc == 0 && o->once && vaults_any(&to))
+        ship_once(&to);
     if (rc == 0)
         rc = report(&r);
 
 out:
+    end_shipping(vaults);
     cmd_conn_free(&conn);
     lock_free(lock);
     repo_close(repo);

@@ -1,0 +1,61 @@
+/*
+ * ship.h -- a vault brought up to date from a local repository.
+ *
+ * Sealed bytes are copied as they are, so no key is needed.  The file
+ * "repository" goes first, then, at the same time, the log in its order and
+ * the objects of the backups, the oldest backup first; a backup's manifest goes
+ * when all of its other objects are there in full, for it makes the backup
+ * count.
+ *
+ * Bytes are made durable here before they go there, and there (fsync) before
+ * they count as shipped.  So a vault never has more of an object than the local
+ * disk will have after a power cut.  Nothing is ever removed or written over;
+ * where an object stops on the vault is where it is gone on with, after a look
+ * at whether what is there is the same.
+ *
+ * What the vault's own `expire` has removed is not sent again: segments before
+ * the first that the vault has, and backups that the file .shipped-HASH in the
+ * local repository names.  That file is a memory only: without it such backups
+ * are sent once more.
+ */
+#ifndef PITR_SHIP_H
+#define PITR_SHIP_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "pitr/store.h"
+
+struct ship_conf {
+    const char *repository; /* local path */
+    const char *server;     /* whose it has to be; NULL: anyone's */
+    const char *vault;      /* URL */
+    const struct store_sftp_conf *ssh; /* may be NULL */
+    bool once;          /* end when all that is there now is shipped */
+    unsigned jobs;      /* transfers of backups at once; 0: 3 */
+    uint64_t rate;      /* bytes a second, of all transfers; 0: no limit */
+    uint64_t poll_us;   /* between looks at what has grown; 0: 200 ms */
+    uint64_t retry_us;  /* longest pause before trying again; 0: 1 min */
+    const atomic_bool *stop; /* ends it in good order; may be NULL */
+};
+
+struct ship_report {
+    uint64_t objects; /* brought to their end */
+    uint64_t bytes;
+    uint64_t backups; /* that count on the vault since */
+    uint64_t outages;
+};
+
+/*
+ * Runs until a stop is asked for (0), with `once` until the vault is up to date
+ * (0), or a fault that trying again does not mend: ERR_NOREPO where the vault
+ * holds another repository or is no folder, ERR_VERIFY where an object stands
+ * there with other bytes, ERR_LOCKED where somebody else ships there.  Other
+ * faults are tried again, warned of once an outage; with `once` only
+ * connections that were lost under way, and only as long as that gets further.
+ * Several may run at once, each with a vault of its own.
+ */
+int ship_run(const struct ship_conf *conf, struct ship_report *out);
+
+#endif

@@ -1,0 +1,216 @@
+/*
+ * vaults.c -- shipping to the vaults of a section, each by itself.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd.h"
+#include "pitr/log.h"
+#include "pitr/mem.h"
+#include "pitr/pool.h"
+#include "pitr/stop.h"
+#include "pitr/times.h"
+#include "vaults.h"
+
+/* In the background, after a fault that somebody has to mend. */
+#define AGAIN_US (UINT64_C(300) * 1000000)
+#define LOOK_US UINT64_C(200000)
+
+struct one {
+    struct vaults *all;
+    char *url;
+    struct ship_report report;
+    struct err_saved *error;
+};
+
+struct vaults {
+    struct vaults_conf conf;
+    struct store_sftp_conf ssh;
+    struct one *v;
+    size_t n, cap;
+    atomic_bool stop;
+    struct pool *pool;
+};
+
+struct store_sftp_conf
+vaults_ssh(const struct conf_server *s)
+{
+    struct store_sftp_conf c = {0};
+
+    if (s != NULL) {
+        c.ssh_config = s->ssh_config;
+        c.identity = s->ssh_identity;
+        c.known_hosts = s->ssh_known_hosts;
+        c.proxy_jump = s->ssh_jump;
+    }
+    return c;
+}
+
+static const char *
+urls(const struct vaults_conf *c)
+{
+    const char *text = c->only != NULL ? c->only : c->section->vault;
+
+    return text == NULL ? "" : text;
+}
+
+/* The next of a list with blanks or commas between; NULL at its end. */
+static char *
+next_url(const char **p)
+{
+    static const char between[] = " \t,";
+    const char *begin = *p + strspn(*p, between);
+    size_t n = strcspn(begin, between);
+
+    *p = begin + n;
+    return n == 0 ? NULL : xstrndup(begin, n);
+}
+
+bool
+vaults_any(const struct vaults_conf *c)
+{
+    const char *p = urls(c);
+    char *url = next_url(&p);
+    bool any = url != NULL;
+
+    free(url);
+    return any;
+}
+
+static bool
+stopping(struct vaults *v)
+{
+    return stop_asked() || atomic_load(&v->stop);
+}
+
+static int
+ship_one(struct one *o)
+{
+    struct vaults *v = o->all;
+    struct ship_conf conf = {.repository = v->conf.section->repository,
+        .server = v->conf.section->name,
+        .vault = o->url,
+        .ssh = &v->ssh,
+        .once = v->conf.once,
+        .rate = v->conf.limit,
+        .stop = &v->stop};
+    struct ship_report r;
+    int rc = ship_run(&conf, &r);
+
+    o->report.objects += r.objects;
+    o->report.bytes += r.bytes;
+    o->report.backups += r.backups;
+    o->report.outages += r.outages;
+    return rc;
+}
+
+/* The capture goes on whatever is wrong with a vault; what is wrong is said
+ * when it begins, and tried again. */
+static void
+ship_on_and_on(struct one *o)
+{
+    char *said = NULL;
+
+    while (ship_one(o) < 0 && !stopping(o->all)) {
+        uint64_t until = time_mono_us() + AGAIN_US;
+
+        if (said == NULL || strcmp(said, err_text()) != 0)
+            log_warn("nothing is shipped to %s: %s. %s", o->url, err_text(),
+                err_hint_text());
+        free(said);
+        said = xstrdup(err_text());
+        err_clear();
+        while (!stopping(o->all) && time_mono_us() < until)
+            stop_sleep_us(LOOK_US);
+    }
+    err_clear();
+    free(said);
+}
+
+static int
+work(void *arg, unsigned index)
+{
+    struct vaults *v = arg;
+    struct one *o = &v->v[index];
+
+    if (v->conf.background && !v->conf.once) {
+        ship_on_and_on(o);
+        return 0;
+    }
+    if (ship_one(o) < 0) {
+        /* The others go on, so it is said now. */
+        if (v->conf.background || (v->n > 1 && !stopping(v)))
+            log_warn("%s: %s. %s", o->url, err_text(), err_hint_text());
+        o->error = err_take();
+    }
+    return 0;
+}
+
+struct vaults *
+vaults_start(const struct vaults_conf *c)
+{
+    struct vaults *v = xcalloc(1, sizeof *v);
+    const char *p = urls(c);
+    char *url;
+
+    v->conf = *c;
+    v->ssh = vaults_ssh(c->section);
+    while ((url = next_url(&p)) != NULL) {
+        v->v = xgrow(v->v, v->n, &v->cap, sizeof *v->v);
+        v->v[v->n++] = (struct one){.all = v, .url = url};
+    }
+    if (v->n == 0)
+        err_set(ERR_USAGE, "no vault is named");
+    else
+        v->pool = pool_start((unsigned)v->n, work, v);
+    if (v->pool == NULL) {
+        vaults_join(v, NULL);
+        return NULL;
+    }
+    return v;
+}
+
+void
+vaults_stop(struct vaults *v)
+{
+    if (v != NULL)
+        atomic_store(&v->stop, true);
+}
+
+int
+vaults_join(struct vaults *v, struct ship_report *sum)
+{
+    struct err_saved *first = NULL;
+    int rc = 0;
+
+    if (v == NULL)
+        return 0;
+    if (v->pool != NULL && pool_join(v->pool) < 0) {
+        first = err_take();
+        /* Asked to end, it has. */
+        if (!v->conf.once && stop_asked()) {
+            err_saved_free(first);
+            first = NULL;
+        }
+    }
+    for (size_t i = 0; i < v->n; i++) {
+        struct one *o = &v->v[i];
+
+        if (sum != NULL) {
+            sum->objects += o->report.objects;
+            sum->bytes += o->report.bytes;
+            sum->backups += o->report.backups;
+            sum->outages += o->report.outages;
+        }
+        if (first == NULL)
+            first = o->error;
+        else
+            err_saved_free(o->error);
+        free(o->url);
+    }
+    free(v->v);
+    free(v);
+    if (first != NULL)
+        rc = err_put(first);
+    return rc;
+}

@@ -1,0 +1,150 @@
+/*
+ * ship.c -- a vault brought up to date, over lost connections and faults.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "pitr/log.h"
+#include "pitr/mem.h"
+#include "pitr/stop.h"
+#include "pitr/times.h"
+#include "ship_priv.h"
+
+#define SECOND_US UINT64_C(1000000)
+#define JOBS 3
+#define POLL_US UINT64_C(200000)
+#define PAUSE_US UINT64_C(500000)
+#define PAUSE_MAX_US (60 * SECOND_US)
+/* With `once`: attempts in a row of which none got further. */
+#define ONCE_TRIES 3
+
+void
+ship_got_on(struct ship *s, uint64_t bytes)
+{
+    char span[TIME_TEXT];
+
+    pthread_mutex_lock(&s->lock);
+    s->report.bytes += bytes;
+    s->tries = 0;
+    if (s->outage)
+        log_info("%s: shipping goes on, after %s", store_where(s->vault),
+            time_span(time_mono_us() - s->outage_us, span));
+    s->outage = false;
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* Does trying again make sense? */
+static bool
+may_mend(const struct ship *s)
+{
+    enum err_kind kind = err_kind();
+
+    if (s->conf->once)
+        return kind == ERR_UNREACHABLE && s->worked && s->tries < ONCE_TRIES;
+    if (kind == ERR_VERIFY || kind == ERR_USAGE)
+        return false;
+    /* A disk that is not mounted there looks like another vault. */
+    return kind != ERR_NOREPO || s->worked;
+}
+
+static void
+warn_once(struct ship *s)
+{
+    const char *hint = err_hint_text();
+
+    if (s->outage) {
+        log_debug("%s", err_text());
+        return;
+    }
+    s->outage = true;
+    s->outage_us = time_mono_us();
+    s->report.outages++;
+    /* With `once` it is over or mended in a moment. */
+    if (s->conf->once)
+        log_info("%s; trying again", err_text());
+    else
+        log_warn("%s; it is tried again%s%s", err_text(),
+            hint[0] == '\0' ? "" : ". ", hint);
+}
+
+static int
+sessions(struct ship *s)
+{
+    uint64_t most = s->conf->retry_us != 0 ? s->conf->retry_us : PAUSE_MAX_US;
+
+    for (;;) {
+        int rc = ship_session(s);
+
+        atomic_store(&s->ended, false);
+        if (ship_ending(s)) {
+            err_clear();
+            return s->conf->once ? stop_error() : 0;
+        }
+        if (rc == 0 || !may_mend(s))
+            return rc;
+        warn_once(s);
+        err_clear();
+        ship_sleep(s, MIN(most, PAUSE_US << MIN(s->tries, 10u)));
+        s->tries++;
+    }
+}
+
+static struct lock *
+take_lock(struct ship *s)
+{
+    const char *hash = strrchr(s->memory_path, '-') + 1;
+    char *what = xasprintf("ship-%s", hash);
+    struct lock *l = repo_lock(s->repo, what);
+
+    if (l == NULL)
+        err_wrap("%s", s->conf->vault);
+    free(what);
+    return l;
+}
+
+static void
+init(struct ship *s)
+{
+    pthread_condattr_t attr;
+
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&s->changed, &attr);
+    pthread_condattr_destroy(&attr);
+    ship_rate_init(&s->rate, s->conf->rate);
+}
+
+int
+ship_run(const struct ship_conf *conf, struct ship_report *out)
+{
+    struct ship s = {.conf = conf,
+        .jobs = conf->jobs != 0 ? conf->jobs : JOBS,
+        .poll_us = conf->poll_us != 0 ? conf->poll_us : POLL_US};
+    struct lock *lock = NULL;
+    int rc = -1;
+
+    init(&s);
+    s.memory_path = ship_memory_path(conf->repository, conf->vault);
+    if ((s.repo = repo_open(conf->repository, conf->server, NULL)) == NULL)
+        goto out;
+    if (s.repo->local_path == NULL) {
+        err_set(ERR_USAGE, "%s: only a local repository is shipped",
+            conf->repository);
+        goto out;
+    }
+    if ((lock = take_lock(&s)) == NULL || ship_memory_load(&s) < 0)
+        goto out;
+    rc = sessions(&s);
+
+out:
+    lock_free(lock);
+    ship_table_free(&s.table);
+    repo_close(s.repo);
+    ship_rate_free(&s.rate);
+    pthread_cond_destroy(&s.changed);
+    pthread_mutex_destroy(&s.lock);
+    free(s.memory_path);
+    *out = s.report;
+    return rc;
+}

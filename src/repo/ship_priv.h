@@ -1,0 +1,145 @@
+/*
+ * ship_priv.h -- what the files of shipping share.
+ *
+ *   ship.c           one vault, over lost connections and faults
+ *   ship_session.c   one connection: the workers and what they do next
+ *   ship_object.c    one object: from where, whether the same, its bytes
+ *   ship_table.c     which object is due; pure
+ *   ship_memory.c    the file .shipped-HASH
+ *   ship_rate.c      bytes a second
+ */
+#ifndef PITR_SHIP_PRIV_H
+#define PITR_SHIP_PRIV_H
+
+#include <pthread.h>
+
+#include "pitr/repo.h"
+#include "pitr/ship.h"
+
+/* --- ship_table.c: under the lock of struct ship --- */
+
+enum ship_state { SHIP_WAITING, SHIP_ACTIVE, SHIP_DONE };
+
+struct ship_item {
+    char *name;
+    uint64_t local; /* bytes, when last looked at */
+    uint64_t there; /* bytes on the vault, when connected */
+    bool on_vault;
+    bool fresh;   /* of the latest look only */
+    enum ship_state state;
+};
+
+/* All objects of the local repository that are shipped, sorted by name. */
+struct ship_table {
+    struct ship_item **v;
+    size_t n, cap;
+    struct store_list vault; /* what was there, when connected */
+    const char *low;         /* the vault's first segment; NULL */
+    const char *recent;      /* its last but one; NULL */
+    char **shipped;          /* ids of backups, sorted */
+    size_t n_shipped, shipped_cap;
+};
+
+/* Takes the list. */
+void ship_table_vault(struct ship_table *t, struct store_list *vault);
+/* What there is here now; new ones are added, what is gone is done. */
+void ship_table_local(struct ship_table *t, const struct store_list *local);
+/* The segment that is due; *last: none follows.  NULL. */
+struct ship_item *ship_table_segment(struct ship_table *t, bool *last);
+/* Any other object that is due; NULL. */
+struct ship_item *ship_table_object(struct ship_table *t);
+/* Are objects other than segments still to be shipped? */
+bool ship_table_busy(const struct ship_table *t);
+bool ship_table_knows(const struct ship_table *t, const char *id);
+void ship_table_learn(struct ship_table *t, const char *id);
+void ship_table_forget(struct ship_table *t); /* all that was learnt */
+void ship_table_free(struct ship_table *t);
+
+/* The id of the backup that an object is of, or NULL; caller owns. */
+char *ship_backup_id(const char *name);
+bool ship_is_manifest(const char *name);
+bool ship_is_segment(const char *name);
+
+/* --- ship_rate.c --- */
+
+struct ship_rate {
+    pthread_mutex_t lock;
+    uint64_t rate; /* bytes a second; 0: no limit */
+    uint64_t next_us, next_urgent_us;
+};
+
+void ship_rate_init(struct ship_rate *r, uint64_t rate);
+/* How long to wait before n bytes may go.  What is urgent does not queue behind
+ * the rest, but the rest waits for it. */
+uint64_t ship_rate_take(
+    struct ship_rate *r, size_t n, bool urgent, uint64_t now_us);
+void ship_rate_free(struct ship_rate *r);
+
+/* --- ship.c --- */
+
+struct ship {
+    const struct ship_conf *conf;
+    struct repo *repo; /* local, opened for reading */
+    uint64_t poll_us;
+    unsigned jobs;
+    char *memory_path;
+    struct ship_rate rate;
+
+    /* Of a session. */
+    struct store *vault;
+    atomic_bool ended; /* workers return */
+
+    pthread_mutex_t lock; /* for all below */
+    pthread_cond_t changed;
+    struct ship_table table;
+    struct ship_report report;
+    bool worked;    /* has been connected to the right vault */
+    bool outage;    /* warned of; nothing got there since */
+    uint64_t outage_us;
+    unsigned tries; /* since something got there */
+};
+
+/* Is it time to end, by a signal, the caller, or another worker's error? */
+bool ship_ending(struct ship *s);
+/* Sleep, but wake for that. */
+void ship_sleep(struct ship *s, uint64_t us);
+/* Something was made durable on the vault, or all is. */
+void ship_got_on(struct ship *s, uint64_t bytes);
+
+/* --- ship_session.c --- */
+
+/* Connect and ship until the end; -1 with err where it failed. */
+int ship_session(struct ship *s);
+
+/* --- ship_memory.c --- */
+
+char *ship_memory_path(const char *repository, const char *vault);
+/* 0, or -1; a file that is not one is warned of and left alone. */
+int ship_memory_load(struct ship *s);
+/* A backup is whole on the vault. */
+int ship_memory_add(struct ship *s, const char *id);
+/* The vault is a new one. */
+int ship_memory_forget(struct ship *s);
+
+/* --- ship_object.c --- */
+
+struct ship_transfer {
+    struct ship *s;
+    struct ship_item *item;
+    int fd; /* of the local file */
+    struct sink *sink;
+    uint64_t at; /* bytes that are on the vault */
+    bool urgent, on_vault;
+};
+
+/* "repository": first of all, and it tells whose vault this is. */
+int ship_repository_file(struct ship *s, bool others_there);
+/* 1; 0 where the object is not here any more, or is longer there; -1. */
+int ship_transfer_open(
+    struct ship_transfer *t, struct ship *s, struct ship_item *item);
+/* Bring the vault to what is here now: 1 if something was sent, 0, -1. */
+int ship_transfer_step(struct ship_transfer *t);
+/* Close it; with finish it has to succeed. */
+int ship_transfer_close(struct ship_transfer *t, bool finish);
+
+#endif
