@@ -81,7 +81,6 @@ rule_keep(struct rules *r)
     for (size_t i = 0; i < c->backups; i++)
         if (counts(r, i))
             newest = MAX(newest, snapshot_us(r, i));
-    newest = MIN(newest, r->in->now_us);
     limit = newest > keep_us ? newest - keep_us : 0;
     expire_span(keep_us, span);
     snprintf(text, sizeof text, "younger than %s", span);

@@ -108,6 +108,52 @@ out:
     return rc;
 }
 
+/* Is it as the next one's link says, if that names it? */
+static bool
+fits_link(const struct segment_info *s, const struct segment_start *next)
+{
+    return strcmp(next->prev_name, s->name) != 0 ||
+        (next->prev_size == s->size &&
+            memcmp(next->prev_digest, s->digest, DIGEST_SIZE) == 0);
+}
+
+static bool
+is_listed(const struct store_entry *e, size_t n, const char *name)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(e[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+/* Name what the links do not find; the damaged are left out. */
+static void
+check_links(
+    struct verify *v, const struct store_entry *e, size_t n, struct catalog *c)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < c->segments; i++) {
+        const struct segment_start *s = &c->segment[i].start;
+
+        if (i > 0 && !is_listed(e, n, s->prev_name))
+            verify_found(v, VERIFY_DAMAGED, s->prev_name, "it is missing");
+    }
+    for (size_t i = 0; i < c->segments; i++) {
+        bool last = i + 1 == c->segments;
+
+        if (last || fits_link(&c->segment[i], &c->segment[i + 1].start)) {
+            c->segment[kept++] = c->segment[i];
+            continue;
+        }
+        verify_found(v, VERIFY_DAMAGED, c->segment[i].name,
+            "it is not what the next one says that it was: it was cut, or "
+            "changed");
+        segment_info_free(&c->segment[i]);
+    }
+    c->segments = kept;
+}
+
 static int
 load_each(
     struct verify *v, const struct store_entry *e, size_t n, struct catalog *c)
@@ -121,6 +167,7 @@ load_each(
         else if (rc < 0 && verify_fault(v, e[i].name) < 0)
             return -1;
     }
+    check_links(v, e, n, c);
     return 0;
 }
 

@@ -1,0 +1,789 @@
+/*
+ * test_expire.c -- retention: what stays and what goes, in tables over
+ * catalogues made by hand and over many made at random; then its application
+ * to a real repository.
+ *
+ * A made catalogue has a segment for each day; a backup is at a day and an
+ * hour.  What is decided is a string, a letter a backup or segment: K stays,
+ * - goes.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <unistd.h>
+#include <cmocka.h>
+#include "pitr/expire.h"
+#include "pitr/file.h"
+#include "pitr/log.h"
+#include "pitr/mem.h"
+#include "pitr/times.h"
+#include "pitr/verify.h"
+#include "repo_util.h"
+
+#define T0 UINT64_C(1651449600) /* 2022-05-02, a Monday */
+#define HOUR_US UINT64_C(3600000000)
+#define DAY_US (24 * HOUR_US)
+#define AT(day, hour) (T0 * 1000000 + (day)*DAY_US + (hour)*HOUR_US)
+#define MANY 64
+
+struct made {
+    unsigned day, hour;
+    char flag; /* v: verified, p: pinned, b: both, n: no log goes on from it */
+};
+
+static char *
+gtid_at(unsigned day, unsigned hour)
+{
+    return xasprintf("0-1-%u", day * 24 + hour + 1);
+}
+
+static struct gtid_pos
+pos_at(unsigned day, unsigned hour)
+{
+    char *text = gtid_at(day, hour);
+    struct gtid_pos p = pos_of(text);
+
+    free(text);
+    return p;
+}
+
+static void
+segment_made(struct segment_info *x, unsigned day, unsigned from)
+{
+    x->name = segment_name(1, day - from + 1, AT(day, 0));
+    x->closed = true;
+    x->start.epoch = 1;
+    x->start.seq = day - from + 1;
+    x->start.gtid = pos_at(day, 0);
+    x->start.source_file = xasprintf("bin.%06u", day + 1);
+    x->start.source_pos = 4;
+    x->start.source_created = (uint32_t)(AT(day, 0) / 1000000);
+    x->start.started_us = AT(day, 0);
+    x->start.server_id = 1;
+    x->state.gtid = pos_at(day + 1, 0);
+    x->state.complete_until_us = AT(day + 1, 0);
+    x->state.source_file = xasprintf("bin.%06u", day + 1);
+    x->state.source_pos = 4 + 24 * 100;
+}
+
+/* Log of the days [from, to). */
+static struct catalog *
+catalog_made(const struct made *b, size_t n, unsigned from, unsigned to)
+{
+    struct catalog *c = xcalloc(1, sizeof *c);
+
+    c->backup = xcalloc(n + 1, sizeof *c->backup);
+    c->backups = n;
+    for (size_t i = 0; i < n; i++) {
+        struct backup_info *x = &c->backup[i];
+
+        x->id = xasprintf("b%02zu", i);
+        x->snapshot_us = AT(b[i].day, b[i].hour);
+        x->gtid = pos_at(b[i].day, b[i].hour);
+        x->source_file = xasprintf("bin.%06u", b[i].day + 1);
+        x->source_pos = 4 + b[i].hour * 100;
+        x->server_id = b[i].flag == 'n' ? 9 : 1;
+        if (b[i].flag == 'n') {
+            gtid_pos_free(&x->gtid);
+            x->gtid = pos_of("5-5-5");
+        }
+    }
+    c->segment = xcalloc(to - from + 1, sizeof *c->segment);
+    c->segments = to - from;
+    for (unsigned day = from; day < to; day++)
+        segment_made(&c->segment[day - from], day, from);
+    return c;
+}
+
+static bool
+has_flag(const struct made *b, char flag)
+{
+    return b->flag == flag || b->flag == 'b';
+}
+
+static int
+plan_of(const struct catalog *c, const struct made *b,
+    const struct expire_policy *policy, uint64_t now_us,
+    struct expire_plan *out)
+{
+    bool pinned[MANY] = {0}, verified[MANY] = {0};
+    struct expire_input in = {.catalog = c,
+        .policy = policy,
+        .pinned = pinned,
+        .verified = verified,
+        .now_us = now_us};
+
+    for (size_t i = 0; i < c->backups; i++) {
+        pinned[i] = has_flag(&b[i], 'p');
+        verified[i] = has_flag(&b[i], 'v');
+    }
+    return expire_plan_make(&in, out);
+}
+
+static void
+letters(const struct expire_choice *v, size_t n, char *out)
+{
+    for (size_t i = 0; i < n; i++) {
+        out[i] = v[i].keep ? 'K' : '-';
+        assert_true(v[i].why != NULL && v[i].why[0] != '\0');
+    }
+    out[n] = '\0';
+}
+
+/* Backups and log of the days [0, days). */
+static void
+check(const struct made *b, size_t n, unsigned days,
+    struct expire_policy policy, uint64_t now_us, const char *backups,
+    const char *segments)
+{
+    struct catalog *c = catalog_made(b, n, 0, days);
+    char is[MANY + 1], log[MANY + 1];
+    struct expire_plan p;
+
+    if (plan_of(c, b, &policy, now_us, &p) < 0)
+        fail_msg("%s", err_text());
+    letters(p.backup, p.backups, is);
+    letters(p.segment, p.segments, log);
+    if (strcmp(is, backups) != 0 || strcmp(log, segments) != 0)
+        fail_msg("got %s %s, not %s %s", is, log, backups, segments);
+    expire_plan_free(&p);
+    catalog_free(c);
+}
+
+/* A backup each night at 2, of ten days. */
+static const struct made nights[10] = {{0, 2, 0}, {1, 2, 0}, {2, 2, 0},
+    {3, 2, 0}, {4, 2, 0}, {5, 2, 0}, {6, 2, 0}, {7, 2, 0}, {8, 2, 0},
+    {9, 2, 0}};
+#define WEEK (7 * DAY_US)
+#define NOW AT(9, 3)
+
+static void
+test_rules(void **state)
+{
+    (void)state;
+    /* The one of day 2 is seven days old. */
+    check(nights, 10, 10, (struct expire_policy){.keep_us = WEEK}, NOW,
+        "--KKKKKKKK", "--KKKKKKKK");
+    /* An hour less than seven days: the one before is needed. */
+    check(nights, 10, 10, (struct expire_policy){.keep_us = WEEK - HOUR_US},
+        NOW, "--KKKKKKKK", "--KKKKKKKK");
+    check(nights, 10, 10, (struct expire_policy){.keep_us = WEEK + HOUR_US},
+        NOW, "-KKKKKKKKK", "-KKKKKKKKK");
+    check(nights, 10, 10, (struct expire_policy){.keep_us = 99 * DAY_US}, NOW,
+        "KKKKKKKKKK", "KKKKKKKKKK");
+    check(nights, 10, 10, (struct expire_policy){.keep_us = 1, .minimum = 1},
+        NOW, "--------KK", "--------KK");
+    check(nights, 10, 10, (struct expire_policy){.keep_us = 0, .minimum = 1},
+        NOW, "---------K", "---------K");
+    check(nights, 10, 10, (struct expire_policy){.keep_us = 0, .minimum = 4},
+        NOW, "------KKKK", "------KKKK");
+    check(nights, 10, 10, (struct expire_policy){.keep_us = 0, .minimum = 44},
+        NOW, "KKKKKKKKKK", "KKKKKKKKKK");
+    check(nights, 10, 10, (struct expire_policy){.count = 3, .minimum = 2}, NOW,
+        "-------KKK", "-------KKK");
+    /* Sunday the 8th is day 6; weeks begin on Monday. */
+    check(nights, 10, 10, (struct expire_policy){.weekly = 2}, NOW,
+        "------K--K", "------KKKK");
+    check(nights, 10, 10, (struct expire_policy){.weekly = 1}, NOW,
+        "---------K", "---------K");
+}
+
+static void
+test_periods(void **state)
+{
+    static const struct made often[] = {{0, 1, 0}, {0, 23, 0}, {1, 5, 0},
+        {1, 6, 0}, {1, 7, 0}, {4, 0, 0}, {4, 1, 0}};
+    /* 2022-05-02 + 30 = June the 1st, + 60 = July the 1st */
+    static const struct made months[] = {
+        {0, 0, 0}, {29, 0, 0}, {30, 0, 0}, {40, 0, 0}, {59, 23, 0}, {60, 0, 0}};
+
+    (void)state;
+    check(often, 7, 5, (struct expire_policy){.daily = 1}, AT(4, 2), "------K",
+        "----K");
+    check(often, 7, 5, (struct expire_policy){.daily = 2}, AT(4, 2), "----K-K",
+        "-KKKK");
+    check(often, 7, 5, (struct expire_policy){.daily = 9}, AT(4, 2), "-K--K-K",
+        "KKKKK");
+    check(months, 6, 0, (struct expire_policy){.monthly = 3}, AT(60, 1),
+        "-K--KK", "");
+    check(months, 6, 0, (struct expire_policy){.monthly = 2, .daily = 3},
+        AT(60, 1), "---KKK", "");
+}
+
+static void
+test_pins(void **state)
+{
+    struct made b[10];
+
+    (void)state;
+    memcpy(b, nights, sizeof b);
+    b[1].flag = 'p';
+    check(b, 10, 10, (struct expire_policy){.minimum = 1}, NOW, "-K-------K",
+        "-KKKKKKKKK");
+    /* It is no substitute for a newer one. */
+    check(b, 10, 10, (struct expire_policy){.minimum = 2}, NOW, "-K------KK",
+        "-KKKKKKKKK");
+}
+
+static void
+test_verified(void **state)
+{
+    struct made b[10];
+
+    (void)state;
+    memcpy(b, nights, sizeof b);
+    for (int i = 0; i < 4; i++)
+        b[i].flag = 'v';
+    /* 3 is the newest good one, whatever comes after it. */
+    check(b, 10, 10, (struct expire_policy){.minimum = 1}, NOW, "---K-----K",
+        "---KKKKKKK");
+    check(b, 10, 10, (struct expire_policy){.count = 2}, NOW, "--KK----KK",
+        "--KKKKKKKK");
+    check(b, 10, 10, (struct expire_policy){.minimum = 3}, NOW, "-KKK---KKK",
+        "-KKKKKKKKK");
+    /* Ages, too, are counted from the newest good one. */
+    check(b, 10, 10, (struct expire_policy){.keep_us = 2 * DAY_US}, NOW,
+        "-KKK---KKK", "-KKKKKKKKK");
+    /* An old one that is not verified goes. */
+    b[0].flag = 0;
+    check(b, 10, 10, (struct expire_policy){.minimum = 5}, NOW, "-KKK-KKKKK",
+        "-KKKKKKKKK");
+    /* All are: as if none were. */
+    for (int i = 0; i < 10; i++)
+        b[i].flag = 'v';
+    check(b, 10, 10, (struct expire_policy){.keep_us = WEEK}, NOW, "--KKKKKKKK",
+        "--KKKKKKKK");
+}
+
+static void
+test_reasons(void **state)
+{
+    struct made b[10];
+    struct catalog *c = catalog_made(nights, 10, 0, 10);
+    struct expire_policy policy = {.keep_us = 3 * DAY_US, .minimum = 1};
+    struct expire_plan p;
+
+    (void)state;
+    memcpy(b, nights, sizeof b);
+    b[0].flag = 'p';
+    b[1].flag = 'v';
+    assert_int_equal(plan_of(c, b, &policy, NOW, &p), 0);
+    assert_string_equal(p.backup[0].why, "pinned");
+    assert_non_null(strstr(p.backup[1].why, "verified, as newer ones are not"));
+    assert_non_null(strstr(p.backup[2].why, "older than 3d"));
+    assert_non_null(strstr(p.backup[6].why, "the newest that is 3d old"));
+    assert_non_null(strstr(p.backup[7].why, "younger than 3d"));
+    assert_non_null(strstr(p.segment[0].why, "backup b00"));
+    assert_int_equal(p.backups_go, 4);
+    assert_int_equal(p.segments_go, 0);
+    expire_plan_free(&p);
+    catalog_free(c);
+}
+
+static void
+test_clock(void **state)
+{
+    struct catalog *c = catalog_made(nights, 10, 0, 10);
+    struct expire_policy policy = {.keep_us = WEEK};
+    struct expire_plan p;
+
+    (void)state;
+    /* Years ahead: no other decision. */
+    check(nights, 10, 10, policy, NOW + 3650 * DAY_US, "--KKKKKKKK",
+        "--KKKKKKKK");
+    /* A little behind, as clocks are; far behind. */
+    check(nights, 10, 10, policy, AT(9, 2) - 300000000, "--KKKKKKKK",
+        "--KKKKKKKK");
+    assert_int_equal(plan_of(c, nights, &policy, AT(9, 1), &p), -1);
+    assert_int_equal(err_kind(), ERR_FAILED);
+    assert_non_null(strstr(err_text(), "clock"));
+    assert_true(*err_hint_text() != '\0');
+    assert_int_equal(plan_of(c, nights, &policy, 0, &p), -1);
+    err_clear();
+    expire_plan_free(&p);
+    catalog_free(c);
+}
+
+static void
+test_log(void **state)
+{
+    /* Without any backup, or without one that has log, it all stays. */
+    static const struct made bare[] = {{0, 2, 'n'}, {9, 2, 'n'}};
+    /* The newest that is old enough has no log: the one before has. */
+    static const struct made hole[] = {
+        {0, 2, 0}, {1, 2, 'n'}, {8, 2, 0}, {9, 2, 0}};
+    static const struct made late[] = {{0, 2, 0}, {3, 2, 0}, {12, 0, 'n'}};
+
+    (void)state;
+    check(NULL, 0, 3, (struct expire_policy){0}, NOW, "", "KKK");
+    check(NULL, 0, 0, (struct expire_policy){0}, NOW, "", "");
+    check(bare, 2, 10, (struct expire_policy){0}, NOW, "-K", "KKKKKKKKKK");
+    check(hole, 4, 10, (struct expire_policy){.keep_us = WEEK}, NOW, "K-KK",
+        "KKKKKKKKKK");
+    /* The newest segment stays where all backups are beyond it. */
+    check(late, 3, 5, (struct expire_policy){.minimum = 2}, AT(12, 0), "-KK",
+        "---KK");
+}
+
+/* --- what has to hold whatever the policy --- */
+
+static unsigned
+dice(uint32_t *seed, unsigned n)
+{
+    *seed = *seed * 1664525 + 1013904223;
+    return (*seed >> 8) % n;
+}
+
+/* Is there a backup, of those that stay, whose log leads to a moment? */
+static bool
+can_restore(const struct catalog *c, const struct expire_plan *p, uint64_t us)
+{
+    for (size_t i = 0; i < c->backups; i++) {
+        size_t first, n;
+
+        if ((p != NULL && !p->backup[i].keep) || c->backup[i].snapshot_us > us)
+            continue;
+        if (c->backup[i].snapshot_us == us)
+            return true;
+        if (catalog_chain(c, i, &first, &n) &&
+            (p == NULL || p->segment[first].keep) &&
+            catalog_whole_until(c, first, n) >= us)
+            return true;
+    }
+    return false;
+}
+
+static void
+check_promises(const struct catalog *c, const struct made *b,
+    const struct expire_policy *policy, const struct expire_plan *p)
+{
+    uint64_t newest = 0;
+    size_t kept = 0, verified = 0, verified_kept = 0, go = 0;
+
+    for (size_t i = 0; i < c->backups; i++) {
+        newest = MAX(newest, c->backup[i].snapshot_us);
+        kept += p->backup[i].keep;
+        verified += has_flag(&b[i], 'v');
+        verified_kept += has_flag(&b[i], 'v') && p->backup[i].keep;
+        assert_true(p->backup[i].keep || !has_flag(&b[i], 'p'));
+    }
+    assert_true(kept >= MIN((size_t)policy->minimum, c->backups));
+    assert_true(verified_kept >= MIN((size_t)policy->minimum, verified));
+    assert_int_equal(p->backups_go, c->backups - kept);
+    /* Every moment of the promised time, as before. */
+    for (uint64_t us = newest - MIN(policy->keep_us, newest); us <= newest;
+         us += 5 * HOUR_US)
+        assert_int_equal(can_restore(c, p, us), can_restore(c, NULL, us));
+    /* Only a beginning of the log, never its end. */
+    for (size_t i = 0; i < c->segments; i++) {
+        go += !p->segment[i].keep;
+        if (!p->segment[i].keep)
+            assert_int_equal(go, i + 1);
+    }
+    assert_int_equal(go, p->segments_go);
+    assert_true(c->segments == 0 || go < c->segments);
+}
+
+static void
+test_promises(void **state)
+{
+    uint32_t seed = 4711;
+
+    (void)state;
+    for (int round = 0; round < 1500; round++) {
+        struct made b[20] = {0};
+        size_t n = dice(&seed, 20);
+        unsigned day = 0, days = 1 + dice(&seed, 30);
+        struct expire_policy policy = {
+            .keep_us = dice(&seed, 12) * DAY_US + dice(&seed, 24) * HOUR_US,
+            .count = dice(&seed, 4),
+            .daily = dice(&seed, 4),
+            .weekly = dice(&seed, 3),
+            .monthly = dice(&seed, 2),
+            .minimum = 1 + dice(&seed, 4)};
+        struct catalog *c;
+        struct expire_plan p;
+
+        for (size_t i = 0; i < n; i++) {
+            day += dice(&seed, 3);
+            b[i].day = day;
+            b[i].hour = (unsigned)i;
+            b[i].flag = "\0\0vvvpnb"[dice(&seed, 8)];
+        }
+        c = catalog_made(b, n, 0, MIN(days, 40u));
+        assert_int_equal(
+            plan_of(c, b, &policy, AT(100 + dice(&seed, 999), 0), &p), 0);
+        check_promises(c, b, &policy, &p);
+        expire_plan_free(&p);
+        catalog_free(c);
+    }
+}
+
+/* --- applied to a repository --- */
+
+struct scene {
+    struct place p;
+    struct segment_tail tail;
+    unsigned groups;
+};
+
+/* A segment of one transaction a day. */
+static void
+log_of_day(struct scene *s, unsigned day)
+{
+    struct segment_start start = {
+        .cause = s->groups == 0 ? SEGMENT_FIRST : SEGMENT_NEXT,
+        .why = xstrdup(""),
+        .started_us = AT(day, 0),
+        .server_version = xstrdup("10.11.19-MariaDB-log"),
+        .source_file = xstrdup("bin.000001"),
+        .source_pos = 4 + s->groups * 100,
+        .source_created = (uint32_t)T0,
+        .server_id = 7,
+        .server_uid = xstrdup("")};
+    struct event_format fmt = {0};
+    struct buf format = {0};
+    struct segment_writer *w;
+    char gtid[GTID_TEXT];
+
+    gtid_pos_copy(&start.gtid, &s->tail.state.gtid);
+    event_format_raw(&format);
+    w = segment_begin(s->p.repo, &s->tail, &start, &format, 1);
+    assert_non_null(w);
+    s->groups++;
+    snprintf(gtid, sizeof gtid, "0-7-%u", s->groups);
+    segment_group_write(w, &fmt, gtid, (uint32_t)(T0 + day * 86400 + 3600),
+        4 + s->groups * 100);
+    assert_int_equal(segment_flush(w, AT(day, 23)), 0);
+    assert_int_equal(segment_close(w, &s->tail), 0);
+    segment_start_free(&start);
+    buf_free(&format);
+}
+
+static char *
+id_of_day(unsigned day)
+{
+    char when[TIME_TEXT];
+
+    return xstrdup(time_compact(AT(day, 2), when));
+}
+
+/* Made before the transaction of that day. */
+static void
+backup_of_day(struct scene *s, unsigned day)
+{
+    char *id = id_of_day(day), *part = xasprintf("backup/%s/part-000001", id);
+    char *gtid = day == 0 ? xstrdup("") : xasprintf("0-7-%u", day);
+    struct sink *sink =
+        repo_put(s->p.repo, SEAL_ROWS, part, NULL, 1, STORE_ATOMIC, NULL);
+
+    assert_non_null(sink);
+    assert_int_equal(sink_finish(sink), 0);
+    sink_free(sink);
+    backup_make(s->p.repo, id, AT(day, 2), gtid, "bin.000001", 4 + day * 100);
+    free(id);
+    free(part);
+    free(gtid);
+}
+
+static int
+setup(void **state)
+{
+    struct scene *s = xcalloc(1, sizeof *s);
+
+    place_make(&s->p);
+    for (unsigned day = 0; day < 5; day++) {
+        backup_of_day(s, day);
+        log_of_day(s, day);
+    }
+    *state = s;
+    return 0;
+}
+
+static int
+teardown(void **state)
+{
+    struct scene *s = *state;
+
+    segment_tail_free(&s->tail);
+    place_free(&s->p);
+    free(s);
+    return 0;
+}
+
+static bool
+is_there(struct scene *s, const char *name)
+{
+    uint64_t size;
+    int rc = store_stat(s->p.repo->store, name, &size);
+
+    assert_true(rc >= 0);
+    return rc == 1;
+}
+
+/* The backups and segments that the catalogue has. */
+static void
+holds(struct scene *s, size_t backups, size_t segments)
+{
+    struct catalog *c = catalog_load(s->p.repo);
+    struct windows w;
+
+    if (c == NULL)
+        fail_msg("%s", err_text());
+    assert_int_equal(c->backups, backups);
+    assert_int_equal(c->segments, segments);
+    catalog_windows(c, &w);
+    assert_int_equal(w.n, 1);
+    assert_int_equal(w.v[0].to_us, AT(4, 23));
+    windows_free(&w);
+    catalog_free(c);
+}
+
+static const struct expire_policy two_days = {
+    .keep_us = 2 * DAY_US, .minimum = 1};
+
+/* Removes, or would remove, so many. */
+static void
+expires(struct scene *s, bool dry_run, uint64_t now_us, size_t backups,
+    size_t segments, size_t leftovers)
+{
+    struct expire_report r;
+    int rc = expire_run(s->p.repo, &two_days, now_us, dry_run, &r);
+
+    if (rc < 0)
+        fail_msg("%s", err_text());
+    assert_int_equal(r.plan.backups_go, backups);
+    assert_int_equal(r.plan.segments_go, segments);
+    assert_int_equal(r.leftovers_go, leftovers);
+    assert_true((r.bytes > 0) == (backups + segments + leftovers > 0));
+    expire_report_free(&r);
+}
+
+static void
+test_apply(void **state)
+{
+    struct scene *s = *state;
+    char *id = id_of_day(1), *folder = xasprintf("%s/backup/%s", s->p.path, id);
+
+    expires(s, true, AT(5, 0), 2, 2, 0);
+    holds(s, 5, 5);
+    expires(s, false, AT(5, 0), 2, 2, 0);
+    holds(s, 3, 3);
+    assert_int_equal(access(folder, F_OK), -1);
+    expires(s, false, AT(5, 0), 0, 0, 0);
+    holds(s, 3, 3);
+    /* The log goes on from what is left. */
+    log_of_day(s, 5);
+    free(id);
+    free(folder);
+}
+
+static void
+test_apply_pinned(void **state)
+{
+    struct scene *s = *state;
+    char *id = id_of_day(1);
+    struct pins pins;
+
+    assert_int_equal(pin_add(s->p.repo, id), 0);
+    assert_int_equal(pin_add(s->p.repo, id), 1);
+    assert_int_equal(pin_add(s->p.repo, "20220501T000000Z"), -1);
+    assert_int_equal(err_kind(), ERR_NOREPO);
+    assert_int_equal(pin_add(s->p.repo, "../x"), -1);
+    assert_int_equal(pin_add(s->p.repo, ""), -1);
+    err_clear();
+    assert_int_equal(pins_load(s->p.repo, &pins), 0);
+    assert_int_equal(pins.n, 1);
+    assert_true(pins_has(&pins, id));
+    pins_free(&pins);
+    expires(s, false, AT(5, 0), 1, 1, 0);
+    holds(s, 4, 4);
+    assert_int_equal(pin_remove(s->p.repo, id), 0);
+    assert_int_equal(pin_remove(s->p.repo, id), 1);
+    expires(s, false, AT(5, 0), 1, 1, 0);
+    holds(s, 3, 3);
+    free(id);
+}
+
+/* What verify remembers counts, as long as it is of the same bytes. */
+static void
+test_apply_verified(void **state)
+{
+    struct scene *s = *state;
+    char *id = id_of_day(0), *name = xasprintf("backup/%s/manifest", id);
+    struct verified *v = verified_load(s->p.repo);
+    struct seal_header h;
+    struct seal_mark m;
+
+    assert_int_equal(repo_peek(s->p.repo, SEAL_MANIFEST, name, &h, &m), 1);
+    verified_set(
+        v, name, m.offset + m.size, m.digest, VERIFY_SIGNATURES, AT(5, 0));
+    assert_int_equal(verified_save(v, s->p.repo), 0);
+    expires(s, true, AT(5, 0), 1, 0, 0);
+    m.digest[0] ^= 1;
+    verified_set(
+        v, name, m.offset + m.size, m.digest, VERIFY_SIGNATURES, AT(5, 0));
+    assert_int_equal(verified_save(v, s->p.repo), 0);
+    expires(s, true, AT(5, 0), 2, 2, 0);
+    verified_free(v);
+    seal_mark_free(&m);
+    seal_header_free(&h);
+    free(id);
+    free(name);
+}
+
+static void
+age(const char *path, uint64_t us)
+{
+    struct timeval t[2] = {
+        {.tv_sec = (time_t)(us / 1000000)}, {.tv_sec = (time_t)(us / 1000000)}};
+
+    assert_int_equal(utimes(path, t), 0);
+}
+
+static void
+test_leftovers(void **state)
+{
+    struct scene *s = *state;
+    uint64_t now = time_now_us();
+    char *part = place_file(&s->p, "backup/20220503T050505Z/part-000001");
+    char *folder = place_file(&s->p, "backup/20220503T050505Z");
+    struct sink *sink = repo_put(s->p.repo, SEAL_ROWS,
+        "backup/20220503T050505Z/part-000001", NULL, 1, STORE_ATOMIC, NULL);
+    struct lock *lock;
+
+    assert_int_equal(sink_finish(sink), 0);
+    sink_free(sink);
+    /* Its name is old, but it has just been written to. */
+    expires(s, false, now, 2, 2, 0);
+    assert_int_equal(access(part, F_OK), 0);
+    age(part, now - 2 * DAY_US);
+    expires(s, false, now, 0, 0, 0);
+    assert_int_equal(access(part, F_OK), 0);
+    age(folder, now - 2 * DAY_US);
+    /* A backup is running: whose folder is that? */
+    assert_non_null(lock = repo_lock(s->p.repo, "backup"));
+    expires(s, false, now, 0, 0, 0);
+    assert_int_equal(access(part, F_OK), 0);
+    lock_free(lock);
+    expires(s, true, now, 0, 0, 1);
+    assert_int_equal(access(part, F_OK), 0);
+    expires(s, false, now, 0, 0, 1);
+    assert_int_equal(access(folder, F_OK), -1);
+    free(part);
+    free(folder);
+}
+
+/* A manifest that is damaged is no leftover: a person has to look at it. */
+static void
+test_damaged_stays(void **state)
+{
+    struct scene *s = *state;
+    uint64_t now = time_now_us();
+    char *id = id_of_day(4), *name = xasprintf("backup/%s/manifest", id);
+    char *path = place_file(&s->p, name), *folder = xstrdup(path);
+    struct buf b = {0};
+
+    file_load(path, &b);
+    b.data[b.len / 2] ^= 1; /* in its note's or its content's bytes */
+    b.data[20] ^= 1;
+    file_store(path, b.data, b.len);
+    *strrchr(folder, '/') = '\0';
+    age(path, now - 2 * DAY_US);
+    age(folder, now - 2 * DAY_US);
+    expires(s, false, now, 1, 1, 0);
+    assert_true(is_there(s, name));
+    buf_free(&b);
+    free(id);
+    free(name);
+    free(path);
+    free(folder);
+}
+
+/* A log that is broken is not made worse. */
+static void
+test_refused(void **state)
+{
+    struct scene *s = *state;
+    struct catalog *c = catalog_load(s->p.repo);
+    char *path = place_file(&s->p, c->segment[2].name);
+    struct expire_report r;
+    struct lock *lock;
+
+    assert_non_null(lock = repo_lock(s->p.repo, "expire"));
+    assert_int_equal(expire_run(s->p.repo, &two_days, AT(5, 0), false, &r), -1);
+    assert_int_equal(err_kind(), ERR_LOCKED);
+    expire_report_free(&r);
+    lock_free(lock);
+    assert_int_equal(expire_run(s->p.repo, &two_days, AT(4, 0), false, &r), -1);
+    assert_int_equal(err_kind(), ERR_FAILED);
+    expire_report_free(&r);
+    unlink(path);
+    assert_int_equal(expire_run(s->p.repo, &two_days, AT(5, 0), false, &r), -1);
+    assert_int_equal(err_kind(), ERR_VERIFY);
+    expire_report_free(&r);
+    for (size_t i = 0; i < c->segments; i++)
+        assert_int_equal(is_there(s, c->segment[i].name), i != 2);
+    err_clear();
+    catalog_free(c);
+    free(path);
+}
+
+/* What the log went around goes with what is around it. */
+static void
+test_passed_over(void **state)
+{
+    struct scene *s = *state;
+    char *name = segment_name(1, 6, AT(5, 0)), *path = place_file(&s->p, name);
+
+    file_store(path, "begun", 5);
+    s->tail.last_seq = 6; /* as segment_tail_find() would have it */
+    log_of_day(s, 5);
+    log_of_day(s, 6);
+    backup_of_day(s, 6);
+    backup_of_day(s, 7);
+    {
+        struct expire_policy one = {.keep_us = 1, .minimum = 1};
+        struct expire_report r;
+
+        assert_int_equal(expire_run(s->p.repo, &one, AT(8, 0), false, &r), 0);
+        assert_int_equal(r.plan.segments_go, 6);
+        assert_int_equal(r.leftovers_go, 1);
+        expire_report_free(&r);
+    }
+    assert_false(is_there(s, name));
+    free(name);
+    free(path);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rules),
+        cmocka_unit_test(test_periods),
+        cmocka_unit_test(test_pins),
+        cmocka_unit_test(test_verified),
+        cmocka_unit_test(test_reasons),
+        cmocka_unit_test(test_clock),
+        cmocka_unit_test(test_log),
+        cmocka_unit_test(test_promises),
+        cmocka_unit_test_setup_teardown(test_apply, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_apply_pinned, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_apply_verified, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_leftovers, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_damaged_stays, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_passed_over, setup, teardown),
+    };
+
+    if (keys_setup() < 0)
+        return 1;
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,746 @@
+/*
+ * test_verify.c -- verifying a small real repository: two backups of three
+ * tables, a log of four segments.  Then each kind of object with a byte
+ * flipped, cut, removed, exchanged; a backup whose rows are not what its
+ * manifest says; what is remembered from one time to the next.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cmocka.h>
+#include "pitr/catalog.h"
+#include "pitr/log.h"
+#include "pitr/mem.h"
+#include "pitr/part.h"
+#include "pitr/schema.h"
+#include "pitr/verify.h"
+#include "repo_util.h"
+
+#define T0 UINT32_C(1651456800)
+#define US(s) ((T0 + (s)) * UINT64_C(1000000))
+#define FIRST "20220502T020000Z"
+#define SECOND "20220503T020000Z"
+#define TABLES 3
+#define PARTS 3
+#define ROWS 40 /* of each table, in each part that holds it */
+#define OBJECTS (2 * (PARTS + 2) + 4)
+
+struct scene {
+    struct place p;
+    struct segment_tail tail;
+    unsigned groups;
+};
+
+/* --- making it --- */
+
+static void
+segment_make(struct scene *s, enum segment_cause cause, bool open)
+{
+    struct segment_start start = {.cause = cause,
+        .why = xstrdup(cause == SEGMENT_GAP ? "the log was purged" : ""),
+        .started_us = US(s->groups * 10),
+        .server_version = xstrdup("10.11.19-MariaDB-log"),
+        .source_file = xstrdup("bin.000001"),
+        .source_pos = 4 + s->groups * 100,
+        .source_created = T0,
+        .server_id = 7,
+        .server_uid = xstrdup("")};
+    struct event_format fmt = {0};
+    struct buf format = {0};
+    struct segment_writer *w;
+    char gtid[GTID_TEXT];
+
+    gtid_pos_copy(&start.gtid, &s->tail.state.gtid);
+    event_format_raw(&format);
+    w = segment_begin(s->p.repo, &s->tail, &start, &format, 1);
+    assert_non_null(w);
+    for (int i = 0; i < 2; i++) {
+        s->groups++;
+        snprintf(gtid, sizeof gtid, "0-7-%u", s->groups);
+        segment_group_write(
+            w, &fmt, gtid, T0 + s->groups * 10, 4 + s->groups * 100);
+        assert_int_equal(segment_flush(w, US(s->groups * 10 + 5)), 0);
+    }
+    if (open)
+        segment_abort(w);
+    else
+        assert_int_equal(segment_close(w, &s->tail), 0);
+    segment_start_free(&start);
+    buf_free(&format);
+}
+
+/* What a wrong backup has wrong. */
+enum lie {
+    TRUE,
+    LIE_CONTENT, /* a row with other bytes */
+    LIE_ROWS,    /* a row less than the manifest's sum */
+    LIE_HOLDS,   /* rows of a table that the manifest does not list there */
+    LIE_TOTALS,  /* the note is not the content's */
+    LIE_SCHEMA,  /* a table under another's number */
+    LIE_PART,    /* an object that is in the folder, but not in the list */
+};
+
+static void
+add_table(struct manifest *m, size_t i)
+{
+    struct manifest_table *t = &m->table[i];
+
+    t->schema = xstrdup("shop");
+    t->name = xasprintf("t%zu", i);
+    t->engine = xstrdup("InnoDB");
+    t->cols = 1;
+    t->col = xcalloc(1, sizeof *t->col);
+    t->col[0] = (struct manifest_column){
+        .name = xstrdup("a"), .data_type = xstrdup("int"), .wire = {.type = 3}};
+}
+
+/* Part i holds rows of table i and of the next one. */
+static void
+add_part(struct repo *r, struct manifest *m, size_t i, enum lie lie)
+{
+    struct manifest_part *p = &m->part[i];
+    struct part_writer *w;
+    struct sink *seal;
+
+    p->name = xasprintf("backup/%s/part-%06zu", m->info.id, i + 1);
+    p->tables = 2;
+    p->table = xcalloc(2, sizeof *p->table);
+    p->rows = xcalloc(2, sizeof *p->rows);
+    w = part_writer_new(
+        repo_put(r, SEAL_ROWS, p->name, NULL, 1, STORE_ATOMIC, &seal));
+    assert_non_null(w);
+    for (unsigned k = 0; k < 2; k++) {
+        struct manifest_table *t = &m->table[(i + k) % TABLES];
+
+        p->table[k] = (uint32_t)((i + k) % TABLES);
+        p->rows[k] = ROWS;
+        for (uint32_t n = 0; n < ROWS; n++) {
+            uint32_t row[2] = {(uint32_t)i, n * 77}, table = p->table[k];
+            bool last = i + 1 == PARTS && k == 1 && n + 1 == ROWS;
+
+            rowsum_add(&t->sum, row, sizeof row);
+            t->bytes += sizeof row;
+            row[1] ^= last && lie == LIE_CONTENT;
+            if (last && lie == LIE_HOLDS)
+                table = 1;
+            if (last && lie == LIE_ROWS)
+                p->rows[k]--;
+            else
+                assert_int_equal(part_write_row(w, table, row, sizeof row), 0);
+        }
+    }
+    assert_int_equal(part_writer_finish(w), 0);
+    p->size = seal_last_mark(seal)->offset + seal_last_mark(seal)->size;
+    memcpy(p->digest, seal_last_mark(seal)->digest, DIGEST_SIZE);
+    part_writer_free(w);
+}
+
+static void
+add_schema(struct repo *r, struct manifest *m, enum lie lie)
+{
+    char *name = xasprintf("backup/%s/schema", m->info.id), empty[] = "";
+    struct sink *seal;
+    struct schema_writer *w = schema_writer_new(
+        repo_put(r, SEAL_SCHEMA, name, NULL, 1, STORE_ATOMIC, &seal));
+
+    assert_non_null(w);
+    for (uint32_t i = 0; i < TABLES; i++) {
+        struct manifest_table *t = &m->table[i];
+        struct schema_object o = {.kind = SCHEMA_TABLE,
+            .table = lie == LIE_SCHEMA ? (i + 1) % TABLES : i,
+            .schema = t->schema,
+            .name = t->name,
+            .sql = empty,
+            .extra = empty,
+            .sql_mode = empty,
+            .charset_client = empty,
+            .collation_connection = empty,
+            .collation_database = empty,
+            .time_zone = empty,
+            .definer = empty};
+
+        assert_int_equal(schema_write(w, &o), 0);
+    }
+    assert_int_equal(schema_writer_finish(w), 0);
+    m->schema_size = seal_last_mark(seal)->offset + seal_last_mark(seal)->size;
+    memcpy(m->schema_digest, seal_last_mark(seal)->digest, DIGEST_SIZE);
+    schema_writer_free(w);
+    free(name);
+}
+
+static void
+sum_up(struct manifest *m)
+{
+    m->info.tables = m->tables;
+    m->info.parts = m->parts;
+    m->info.stored_bytes = m->schema_size;
+    for (size_t i = 0; i < m->tables; i++) {
+        m->info.rows += m->table[i].sum.rows;
+        m->info.row_bytes += m->table[i].bytes;
+        m->table[i].parts = 2;
+    }
+    for (size_t i = 0; i < m->parts; i++)
+        m->info.stored_bytes += m->part[i].size;
+}
+
+static void
+backup_write(struct repo *r, const char *id, unsigned second, enum lie lie)
+{
+    struct manifest *m = xcalloc(1, sizeof *m);
+
+    m->info.id = xstrdup(id);
+    m->info.begun_us = m->info.snapshot_us = m->info.ended_us = US(second);
+    m->info.gtid = pos_of("0-7-1");
+    m->info.source_file = xstrdup("bin.000001");
+    m->info.source_pos = 104;
+    m->info.server_version = xstrdup("10.11.19-MariaDB-log");
+    m->info.server_id = 7;
+    m->tables = TABLES;
+    m->table = xcalloc(TABLES, sizeof *m->table);
+    m->parts = PARTS;
+    m->part = xcalloc(PARTS, sizeof *m->part);
+    for (size_t i = 0; i < TABLES; i++)
+        add_table(m, i);
+    for (size_t i = 0; i < PARTS; i++)
+        add_part(r, m, i, lie);
+    add_schema(r, m, lie);
+    sum_up(m);
+    if (lie == LIE_TOTALS)
+        m->info.rows++;
+    if (lie == LIE_PART) {
+        char *name = xasprintf("backup/%s/part-000009", id);
+        struct sink *s =
+            repo_put(r, SEAL_ROWS, name, NULL, 1, STORE_ATOMIC, NULL);
+
+        assert_int_equal(sink_finish(s), 0);
+        sink_free(s);
+        free(name);
+    }
+    assert_int_equal(manifest_store(r, m), 0);
+    manifest_free(m);
+}
+
+static int
+setup(void **state)
+{
+    struct scene *s = xcalloc(1, sizeof *s);
+
+    place_make(&s->p);
+    backup_write(s->p.repo, FIRST, 15, TRUE);
+    backup_write(s->p.repo, SECOND, 16, TRUE);
+    segment_make(s, SEGMENT_FIRST, false);
+    segment_make(s, SEGMENT_NEXT, false);
+    segment_make(s, SEGMENT_NEXT, false);
+    segment_make(s, SEGMENT_NEXT, true);
+    *state = s;
+    return 0;
+}
+
+static int
+teardown(void **state)
+{
+    struct scene *s = *state;
+
+    segment_tail_free(&s->tail);
+    place_free(&s->p);
+    free(s);
+    return 0;
+}
+
+/* --- looking at it --- */
+
+enum how { SIGNATURES, CONTENT };
+
+static void
+verify(struct scene *s, enum how how, bool all, struct verify_report *r)
+{
+    struct verify_conf conf = {.repo = s->p.repo,
+        .key = how == CONTENT ? s->p.key : NULL,
+        .jobs = 2,
+        .all = all};
+
+    if (verify_run(&conf, r) < 0)
+        fail_msg("%s", err_text());
+    assert_int_equal(err_kind(), ERR_NONE);
+}
+
+/* Does it find damage, and name this object (NULL: any)? */
+static bool
+finds(struct scene *s, enum how how, const char *object)
+{
+    struct verify_report r;
+    bool named = false;
+    size_t n;
+
+    verify(s, how, true, &r);
+    n = verify_count(&r, VERIFY_DAMAGED);
+    for (size_t i = 0; i < r.findings; i++) {
+        assert_true(*r.finding[i].object != '\0' && *r.finding[i].text != '\0');
+        named |= r.finding[i].kind == VERIFY_DAMAGED &&
+            (object == NULL || strcmp(r.finding[i].object, object) == 0);
+    }
+    if (n > 0 && !named)
+        fail_msg("%s is not named, but %s: %s", object, r.finding[0].object,
+            r.finding[0].text);
+    verify_report_free(&r);
+    return n > 0;
+}
+
+static void
+is_good(
+    struct scene *s, bool all, uint64_t read, uint64_t unchanged, enum how how)
+{
+    struct verify_report r;
+
+    verify(s, how, all, &r);
+    for (size_t i = 0; i < r.findings; i++)
+        fail_msg("%s: %s", r.finding[i].object, r.finding[i].text);
+    assert_int_equal(r.objects, read);
+    assert_int_equal(r.unchanged, unchanged);
+    verify_report_free(&r);
+}
+
+static char *
+segment_at(struct scene *s, size_t i)
+{
+    struct catalog *c = catalog_load(s->p.repo);
+    char *name = xstrdup(c->segment[i].name);
+
+    catalog_free(c);
+    return name;
+}
+
+static void
+test_good(void **state)
+{
+    struct scene *s = *state;
+    struct verify_report r;
+
+    is_good(s, true, OBJECTS, 0, SIGNATURES);
+    verify(s, CONTENT, true, &r);
+    assert_int_equal(r.findings, 0);
+    assert_int_equal(r.level, VERIFY_CONTENT);
+    assert_int_equal(r.rows, 2 * PARTS * 2 * ROWS);
+    assert_int_equal(r.transactions, 8);
+    assert_int_equal(r.events, 4 + 16); /* and a Format_description each */
+    assert_int_equal(r.backups, 2);
+    assert_string_equal(r.backup[0].id, FIRST);
+    assert_false(r.backup[0].damaged);
+    assert_int_equal(r.backup[0].objects, PARTS + 2);
+    assert_int_equal(r.segments, 4);
+    verify_report_free(&r);
+}
+
+/* --- damage --- */
+
+/* At some places, ends among them, of a file of any kind. */
+static void
+damage_each_way(struct scene *s, const char *name)
+{
+    char *path = place_file(&s->p, name);
+    struct buf was = {0};
+
+    file_load(path, &was);
+    for (size_t k = 0; k <= 8; k++) {
+        size_t at = k == 8 ? was.len - 1 : k * was.len / 8;
+
+        was.data[at] ^= 0x04;
+        file_store(path, was.data, was.len);
+        was.data[at] ^= 0x04;
+        for (int how = SIGNATURES; how <= CONTENT; how++)
+            if (!finds(s, how, NULL))
+                fail_msg("%s: byte %zu of %zu, %d", name, at, was.len, how);
+        if (k == 0 || k == 8)
+            continue;
+        file_store(path, was.data, at);
+        for (int how = SIGNATURES; how <= CONTENT; how++)
+            if (!finds(s, how, NULL))
+                fail_msg("%s: cut to %zu of %zu, %d", name, at, was.len, how);
+    }
+    buf_u8(&was, 0);
+    file_store(path, was.data, was.len);
+    assert_true(finds(s, SIGNATURES, NULL));
+    assert_true(finds(s, CONTENT, NULL));
+    file_store(path, was.data, was.len - 1);
+    assert_false(finds(s, CONTENT, NULL));
+    buf_free(&was);
+    free(path);
+}
+
+static void
+test_damage_backup(void **state)
+{
+    damage_each_way(*state, "backup/" FIRST "/manifest");
+    damage_each_way(*state, "backup/" SECOND "/schema");
+    damage_each_way(*state, "backup/" FIRST "/part-000002");
+}
+
+static void
+test_damage_log(void **state)
+{
+    struct scene *s = *state;
+
+    for (size_t i = 0; i < 3; i++) {
+        char *name = segment_at(s, i);
+
+        damage_each_way(s, name);
+        free(name);
+    }
+}
+
+/* Of the one that grows, what is durable counts; what is not good after that
+ * was never promised.  But its header was. */
+static void
+test_damage_growing(void **state)
+{
+    struct scene *s = *state;
+    char *name = segment_at(s, 3), *path = place_file(&s->p, name);
+    struct buf was = {0};
+
+    file_load(path, &was);
+    file_store(path, was.data, was.len - 1);
+    assert_false(finds(s, CONTENT, NULL));
+    was.data[30] ^= 1;
+    file_store(path, was.data, was.len);
+    assert_true(finds(s, SIGNATURES, name));
+    assert_true(finds(s, CONTENT, name));
+    file_store(path, "", 0); /* only just begun */
+    assert_false(finds(s, CONTENT, NULL));
+    buf_free(&was);
+    free(name);
+    free(path);
+}
+
+static void
+removed(struct scene *s, const char *name, const char *named_without_key)
+{
+    char *path = place_file(&s->p, name);
+    struct buf was = {0};
+
+    file_load(path, &was);
+    unlink(path);
+    assert_true(finds(s, SIGNATURES, named_without_key));
+    assert_true(finds(s, CONTENT, NULL));
+    file_store(path, was.data, was.len);
+    assert_false(finds(s, SIGNATURES, NULL));
+    buf_free(&was);
+    free(path);
+}
+
+static void
+test_removed(void **state)
+{
+    struct scene *s = *state;
+    char *name = segment_at(s, 1), *path = NULL;
+    struct verify_report r;
+
+    removed(s, "backup/" FIRST "/part-000003", "backup/" FIRST "/");
+    removed(s, "backup/" FIRST "/schema", "backup/" FIRST "/schema");
+    removed(s, name, name);
+    free(name);
+    /* With the key, which one it is. */
+    path = place_file(&s->p, "backup/" FIRST "/part-000003");
+    unlink(path);
+    assert_true(finds(s, CONTENT, "backup/" FIRST "/part-000003"));
+    free(path);
+    /* Without its manifest it does not count. */
+    path = place_file(&s->p, "backup/" FIRST "/manifest");
+    unlink(path);
+    verify(s, CONTENT, true, &r);
+    assert_int_equal(r.backups, 1);
+    assert_int_equal(verify_count(&r, VERIFY_DAMAGED), 0);
+    assert_int_equal(verify_count(&r, VERIFY_UNFINISHED), 1);
+    verify_report_free(&r);
+    free(path);
+}
+
+static void
+exchange(struct scene *s, const char *a, const char *b)
+{
+    char *x = place_file(&s->p, a), *y = place_file(&s->p, b);
+    struct buf p = {0}, q = {0};
+
+    file_load(x, &p);
+    file_load(y, &q);
+    file_store(x, q.data, q.len);
+    file_store(y, p.data, p.len);
+    for (int how = SIGNATURES; how <= CONTENT; how++) {
+        assert_true(finds(s, how, NULL));
+    }
+    file_store(x, p.data, p.len);
+    file_store(y, q.data, q.len);
+    assert_false(finds(s, SIGNATURES, NULL));
+    buf_free(&p);
+    buf_free(&q);
+    free(x);
+    free(y);
+}
+
+static void
+test_exchanged(void **state)
+{
+    struct scene *s = *state;
+    char *one = segment_at(s, 0), *two = segment_at(s, 1);
+
+    exchange(s, "backup/" FIRST "/part-000001", "backup/" FIRST "/part-000002");
+    exchange(
+        s, "backup/" FIRST "/part-000001", "backup/" SECOND "/part-000001");
+    exchange(s, "backup/" FIRST "/manifest", "backup/" SECOND "/manifest");
+    exchange(s, "backup/" FIRST "/schema", "backup/" SECOND "/part-000001");
+    exchange(s, one, two);
+    free(one);
+    free(two);
+}
+
+/* Everything is still verified where much is damaged. */
+static void
+test_all_are_named(void **state)
+{
+    static const char *const names[] = {"backup/" FIRST "/part-000001",
+        "backup/" FIRST "/part-000003", "backup/" SECOND "/manifest",
+        "backup/" SECOND "/part-000002"};
+    struct scene *s = *state;
+    char *segment = segment_at(s, 1);
+    struct verify_report r;
+
+    for (size_t i = 0; i <= NELEM(names); i++) {
+        char *path = place_file(&s->p, i < NELEM(names) ? names[i] : segment);
+        struct buf b = {0};
+
+        file_load(path, &b);
+        b.data[b.len - 20] ^= 1; /* in the final mark's signature */
+        file_store(path, b.data, b.len);
+        buf_free(&b);
+        free(path);
+    }
+    for (int how = SIGNATURES; how <= CONTENT; how++) {
+        for (size_t i = 0; i < NELEM(names); i++)
+            assert_true(finds(s, how, names[i]));
+        assert_true(finds(s, how, segment));
+        verify(s, how, true, &r);
+        assert_true(r.backup[0].damaged && r.backup[1].damaged);
+        assert_true(r.log_damaged);
+        assert_true(r.objects >= OBJECTS - 5 - 1);
+        verify_report_free(&r);
+    }
+    free(segment);
+}
+
+/* --- a writer that lied: only the content tells --- */
+
+static void
+test_lies(void **state)
+{
+    static const struct {
+        enum lie lie;
+        bool signatures; /* is found without the key, too */
+        const char *named;
+    } cases[] = {
+        {LIE_CONTENT, false, ""},
+        {LIE_ROWS, false, ""},
+        {LIE_HOLDS, false, "part-000003"},
+        {LIE_TOTALS, false, "manifest"},
+        {LIE_SCHEMA, false, "schema"},
+        {LIE_PART, true, "part-000009"},
+    };
+    struct scene *s = *state;
+
+    for (size_t i = 0; i < NELEM(cases); i++) {
+        char *id = xasprintf("2022060%zuT000000Z", i + 1);
+        char *dir = xasprintf("backup/%s/", id);
+        char *name = xasprintf("%s%s", dir, cases[i].named);
+        char *path = place_file(&s->p, dir);
+
+        backup_write(s->p.repo, id, 17, cases[i].lie);
+        assert_int_equal(finds(s, SIGNATURES, dir), cases[i].signatures);
+        if (!finds(s, CONTENT, name))
+            fail_msg("lie %d is not found", cases[i].lie);
+        assert_int_equal(dir_remove(path), 0);
+        free(id);
+        free(dir);
+        free(name);
+        free(path);
+    }
+    assert_false(finds(s, CONTENT, NULL));
+}
+
+static void
+test_gap(void **state)
+{
+    struct scene *s = *state;
+    struct verify_report r;
+
+    segment_tail_free(&s->tail);
+    assert_int_equal(segment_tail_find(s->p.repo, &s->tail), 1);
+    segment_make(s, SEGMENT_GAP, false);
+    verify(s, CONTENT, false, &r);
+    assert_int_equal(verify_count(&r, VERIFY_DAMAGED), 0);
+    assert_int_equal(verify_count(&r, VERIFY_GAP), 1);
+    assert_string_equal(r.finding[0].text, "the log was purged");
+    verify_report_free(&r);
+}
+
+static void
+test_other_key(void **state)
+{
+    struct scene *s = *state;
+    struct secret_key *other = secret_key_new();
+    struct verify_conf conf = {.repo = s->p.repo, .key = other, .jobs = 1};
+    struct verify_report r;
+
+    assert_int_equal(verify_run(&conf, &r), -1);
+    assert_int_equal(err_kind(), ERR_KEY);
+    verify_report_free(&r);
+    secret_key_free(other);
+    err_clear();
+}
+
+/* --- what is remembered --- */
+
+static void
+test_memory(void **state)
+{
+    struct scene *s = *state;
+    struct verified *v;
+
+    is_good(s, false, OBJECTS, 0, SIGNATURES);
+    is_good(s, false, 0, OBJECTS, SIGNATURES);
+    v = verified_load(s->p.repo);
+    assert_int_equal(
+        verified_backup(v, s->p.repo, FIRST, NULL), VERIFY_SIGNATURES);
+    verified_free(v);
+    /* The content was not. */
+    is_good(s, false, OBJECTS, 0, CONTENT);
+    is_good(s, false, 0, OBJECTS, CONTENT);
+    is_good(s, false, 0, OBJECTS, SIGNATURES);
+    is_good(s, true, OBJECTS, 0, SIGNATURES);
+    /* Having looked less closely again takes nothing away. */
+    is_good(s, false, 0, OBJECTS, CONTENT);
+    backup_write(s->p.repo, "20220504T020000Z", 17, TRUE);
+    is_good(s, false, PARTS + 2, OBJECTS, CONTENT);
+    segment_tail_free(&s->tail);
+    assert_int_equal(segment_tail_find(s->p.repo, &s->tail), 1);
+    segment_make(s, SEGMENT_NEXT, true);
+    is_good(s, false, 1, OBJECTS + PARTS + 2, CONTENT);
+}
+
+/* What has changed is read in any case, and is forgotten when it is bad. */
+static void
+test_memory_changes(void **state)
+{
+    struct scene *s = *state;
+    char *path = place_file(&s->p, "backup/" FIRST "/part-000002");
+    struct buf was = {0};
+    struct verified *v;
+    struct verify_report r;
+
+    is_good(s, false, OBJECTS, 0, SIGNATURES);
+    file_load(path, &was);
+    /* A flipped byte in its middle is not looked for... */
+    was.data[was.len / 2] ^= 1;
+    file_store(path, was.data, was.len);
+    is_good(s, false, 0, OBJECTS, SIGNATURES);
+    /* ... but with --all, and then it is known. */
+    assert_true(finds(s, SIGNATURES, "backup/" FIRST "/part-000002"));
+    v = verified_load(s->p.repo);
+    assert_int_equal(verified_backup(v, s->p.repo, FIRST, NULL), VERIFY_NONE);
+    assert_int_equal(
+        verified_backup(v, s->p.repo, SECOND, NULL), VERIFY_SIGNATURES);
+    verified_free(v);
+    verify(s, SIGNATURES, false, &r);
+    assert_int_equal(verify_count(&r, VERIFY_DAMAGED), 1);
+    verify_report_free(&r);
+    was.data[was.len / 2] ^= 1;
+    file_store(path, was.data, was.len);
+    is_good(s, false, PARTS + 2, OBJECTS - PARTS - 2, SIGNATURES);
+    /* Gone, cut, another's. */
+    unlink(path);
+    verify(s, SIGNATURES, false, &r);
+    assert_true(verify_count(&r, VERIFY_DAMAGED) > 0);
+    verify_report_free(&r);
+    buf_free(&was);
+    free(path);
+}
+
+/* The memory itself: cut anywhere, of another repository, others' file. */
+static void
+test_memory_file(void **state)
+{
+    struct scene *s = *state;
+    char *path = place_file(&s->p, ".verified");
+    struct buf was = {0};
+    unsigned warned;
+
+    is_good(s, false, OBJECTS, 0, SIGNATURES);
+    file_load(path, &was);
+    for (size_t n = 0; n < was.len; n += 97) {
+        warned = log_warnings();
+        file_store(path, was.data, n);
+        is_good(s, false, OBJECTS, 0, SIGNATURES);
+        assert_int_equal(log_warnings(), warned + 1);
+    }
+    file_store(path, was.data, was.len);
+    is_good(s, false, 0, OBJECTS, SIGNATURES);
+    was.data[30] ^= 1; /* the repository's id */
+    file_store(path, was.data, was.len);
+    is_good(s, false, OBJECTS, 0, SIGNATURES);
+    was.data[30] ^= 1;
+    file_store(path, was.data, was.len);
+    assert_int_equal(chmod(path, 0666), 0);
+    is_good(s, false, OBJECTS, 0, SIGNATURES);
+    unlink(path);
+    assert_int_equal(symlink("/etc/passwd", path), 0);
+    is_good(s, false, OBJECTS, 0, SIGNATURES);
+    is_good(s, false, 0, OBJECTS, SIGNATURES);
+    buf_free(&was);
+    free(path);
+}
+
+static void
+test_one_at_a_time(void **state)
+{
+    struct scene *s = *state;
+    struct lock *lock = repo_lock(s->p.repo, "verify");
+    struct verify_conf conf = {.repo = s->p.repo, .jobs = 1};
+    struct verify_report r;
+
+    assert_non_null(lock);
+    assert_int_equal(verify_run(&conf, &r), -1);
+    assert_int_equal(err_kind(), ERR_LOCKED);
+    verify_report_free(&r);
+    lock_free(lock);
+    err_clear();
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_good),
+        TEST(test_damage_backup),
+        TEST(test_damage_log),
+        TEST(test_damage_growing),
+        TEST(test_removed),
+        TEST(test_exchanged),
+        TEST(test_all_are_named),
+        TEST(test_lies),
+        TEST(test_gap),
+        TEST(test_other_key),
+        TEST(test_memory),
+        TEST(test_memory_changes),
+        TEST(test_memory_file),
+        TEST(test_one_at_a_time),
+    };
+
+    if (keys_setup() < 0)
+        return 1;
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
