@@ -1,0 +1,131 @@
+# Verifying and expiring with a real server: what is good is found good, with and
+# without the key, and is not read twice; damage of every kind of object is
+# named and gives exit code 14; retention removes what it said it would, obeys
+# pins and what was verified, and what it leaves restores to the same rows.
+. "$(dirname "$0")/lib.sh"
+
+source_server
+shop_schema | mysql_client --socket="$SRC"
+shop_rows 300 | mysql_client --socket="$SRC"
+set_up "segment_age = 1s" "keep = 1s"
+
+# round N: changes, a backup, changes; each second of the log is a segment.
+round()
+{
+    sql "$SRC" "UPDATE shop.customers SET city = 'before $1' WHERE id < 9"
+    pitr stream --once >/dev/null
+    pitr backup >/dev/null
+    sql "$SRC" "UPDATE shop.customers SET city = 'after $1' WHERE id < 9"
+    pitr stream --once >/dev/null
+    sleep 1.1
+}
+for n in 1 2 3; do
+    round $n
+done
+truth "$SRC" "$T/truth"
+mapfile -t ids < <(backups)
+[ ${#ids[@]} = 3 ] || fail "${#ids[@]} backups instead of 3"
+
+# number KEY: of $T/said, which is JSON.
+number()
+{
+    grep -oE "\"$1\": *[0-9]+" "$T/said" | head -1 | grep -oE '[0-9]+$'
+}
+
+say "all is good, and is not read twice"
+expect_exit 0 pitr verify
+said "backup ${ids[0]} +good" "log +good"
+expect_exit 0 pitr verify --json
+[ "$(number objects)" = 0 ] || fail "what was good is read again"
+expect_exit 0 pitr verify --json --secret-key "$T/key"
+rows=$(number rows)
+[ "$rows" -gt 900 ] || fail "$rows rows verified"
+[ "$(number transactions)" -gt 0 ] || fail "no transactions verified"
+expect_exit 0 pitr verify --json --all
+[ "$(number unchanged)" = 0 ] || fail "--all leaves something out"
+expect_exit 12 pitr verify --secret-key "$T/signing.key"
+expect_exit 14 pitr verify --signer "ed25519:$(printf 'a%.0s' {1..52})"
+
+say "a copy, without a configuration and without what is remembered"
+cp -r "$REPO" "$T/copy"
+rm "$T/copy/.verified"
+expect_exit 0 "$PITR" verify --repository "$T/copy"
+
+# damage FILE: flips a bit in its middle.
+damage()
+{
+    local size byte
+    size=$(stat -c %s "$1")
+    byte=$(od -An -tu1 -j $((size / 2)) -N1 "$1" | tr -d ' ')
+    chmod u+w "$1"
+    printf "\\x$(printf %02x $((byte ^ 1)))" |
+        dd of="$1" bs=1 seek=$((size / 2)) conv=notrunc status=none
+}
+
+say "damage is named, of each kind"
+segment=$(cd "$T/copy" && ls binlog/* | sed -n 2p)
+for object in "backup/${ids[0]}/manifest" "backup/${ids[1]}/schema" \
+    "backup/${ids[2]}/part-000001" "$segment"; do
+    damage "$T/copy/$object"
+done
+for key in "" "--secret-key=$T/key"; do
+    expect_exit 14 "$PITR" verify --repository "$T/copy" --all $key
+    for object in "backup/${ids[0]}/manifest" "backup/${ids[1]}/schema" \
+        "backup/${ids[2]}/part-000001" "$segment"; do
+        said "DAMAGED: $object"
+    done
+done
+expect_exit 14 "$PITR" verify --repository "$T/copy" --json
+said '"good": *false' '"kind": *"damaged"'
+
+say "expire: a dry run removes nothing"
+find "$REPO" -name .\* -prune -o -type f -print | sort >"$T/before"
+expect_exit 0 pitr expire --dry-run
+said "would remove +backup ${ids[0]}" "keep +backup ${ids[1]}" \
+    "keep +backup ${ids[2]}" "would remove +log"
+find "$REPO" -name .\* -prune -o -type f -print | sort | cmp - "$T/before"
+
+say "a pin is obeyed, and shown"
+expect_exit 10 pitr keep 20200101T000000Z
+expect_exit 2 pitr keep
+expect_exit 0 pitr keep "${ids[0]}"
+expect_exit 0 pitr list
+said "pinned"
+expect_exit 0 pitr list --json
+said '"pinned": *true'
+expect_exit 0 pitr expire
+[ "$(backups | wc -l)" = 3 ] || fail "a pinned backup, or one it needs, is gone"
+expect_exit 0 pitr keep "${ids[0]}" --remove
+
+say "a running backup's folder is not swept; a leftover is"
+mkdir "$REPO/backup/20200101T000000Z"
+echo x >"$REPO/backup/20200101T000000Z/part-000001"
+expect_exit 0 pitr expire --dry-run
+said "keep +leftover backup/20200101T000000Z"
+touch -d '3 days ago' "$REPO/backup/20200101T000000Z/part-000001" \
+    "$REPO/backup/20200101T000000Z"
+
+say "expire"
+expect_exit 0 pitr expire
+said "removed +backup ${ids[0]}" "removed +leftover"
+[ "$(backups)" = "${ids[1]}"$'\n'"${ids[2]}" ] || fail "others are left"
+[ ! -e "$REPO/backup/${ids[0]}" ] || fail "its folder is left"
+[ ! -e "$REPO/backup/20200101T000000Z" ] || fail "the leftover is left"
+expect_exit 0 pitr verify --all --secret-key "$T/key"
+expect_exit 0 pitr expire --json
+said '"keep": *true'
+
+say "one that was not verified pushes out none that was"
+round 4
+truth "$SRC" "$T/truth"
+expect_exit 0 pitr expire --keep 1s --minimum 1 --dry-run
+said "keep +backup ${ids[1]}.*verified, as newer ones are not" \
+    "keep +backup ${ids[2]}.*verified"
+expect_exit 0 pitr verify
+expect_exit 0 pitr expire --keep 1s --minimum 1
+said "removed +backup ${ids[1]}"
+
+say "what is left restores"
+restore_to r --backup "${ids[2]}"
+truth "$OUT" "$T/restored"
+same "$T/truth" "$T/restored"
