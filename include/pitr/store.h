@@ -34,6 +34,10 @@ struct store_sftp_conf {
     const char *known_hosts; /* the configuration's */
     const char *proxy_jump;  /* the configuration's; [user@]host[:port],... */
     unsigned connections;    /* 4; at most 16 */
+    /* 0: the newest.  Otherwise files that were written to after it, by the
+     * vault's clock in whole seconds, are not there: what an intruder added
+     * (FORMAT.md, "Extents on a vault").  For reading only. */
+    uint64_t as_of_us;
     uint64_t connect_us;     /* 15 s; for each step of connecting */
     uint64_t timeout_us;     /* 60 s without any answer: lost */
     uint64_t retry_us;       /* 3 min; how long reading tries to go on */

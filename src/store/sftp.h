@@ -157,9 +157,9 @@ struct vault_req {
 };
 
 struct vault_attrs {
-    bool has_size, has_mode;
+    bool has_size, has_mode, has_mtime;
     uint64_t size;
-    uint32_t mode;
+    uint32_t mode, mtime_s;
 };
 
 /* A packet is built in b: begin, fields, vault_send(). */
@@ -237,5 +237,7 @@ struct sink *vault_put(void *impl, const char *name, enum store_put how);
 struct sink *vault_append(void *impl, const char *name, uint64_t offset);
 int vault_stat(void *impl, const char *name, uint64_t *size);
 int vault_remove(void *impl, const char *name);
+/* Opened as of a moment: err, true. */
+bool vault_in_the_past(struct vault *s);
 
 #endif

@@ -110,6 +110,11 @@ add_entry(struct vault_conn *c, struct vault_folder *f, const uint8_t *p,
         free(name);
         return 0;
     }
+    if (S_ISREG(a->mode) && c->store->conf.as_of_us != 0 &&
+        (!a->has_mtime || a->mtime_s > c->store->conf.as_of_us / 1000000)) {
+        free(name);
+        return 0;
+    }
     f->v = xgrow(f->v, f->n, &f->cap, sizeof(*f->v));
     f->v[f->n++] = (struct entry){
         .name = name, .is_folder = S_ISDIR(a->mode), .size = a->size};

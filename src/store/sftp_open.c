@@ -36,8 +36,8 @@ close_vault(void *impl)
 {
     struct vault *s = impl;
 
-    vault_pool_stop(s);
     vault_forget_all(s);
+    vault_pool_stop(s);
     sftp_url_free(&s->url);
     free((char *)s->conf.ssh_config);
     free((char *)s->conf.identity);

@@ -65,9 +65,13 @@ remove_files(struct vault_conn *c, void *arg)
 int
 vault_remove(void *impl, const char *name)
 {
-    char *own = xstrdup(name);
-    int rc = vault_run(impl, remove_files, own);
+    char *own;
+    int rc;
 
+    if (vault_in_the_past(impl))
+        return -1;
+    own = xstrdup(name);
+    rc = vault_run(impl, remove_files, own);
     vault_forget(impl, name);
     free(own);
     return rc;

@@ -121,8 +121,11 @@ vault_get_attrs(struct cur *c, struct vault_attrs *a)
         a->has_mode = true;
         a->mode = vault_get_u32(c);
     }
-    if (flags & 0x08)
-        (void)vault_get_u64(c); /* atime, mtime */
+    if (flags & 0x08) {
+        a->has_mtime = true;
+        (void)vault_get_u32(c); /* atime */
+        a->mtime_s = vault_get_u32(c);
+    }
     if (flags & 0x80000000) {
         for (pairs = vault_get_u32(c); pairs > 0 && !c->bad; pairs--) {
             (void)vault_get_bytes(c, &n);

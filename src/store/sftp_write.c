@@ -329,6 +329,16 @@ create(struct vault_conn *c, struct writer *w)
     return 0;
 }
 
+bool
+vault_in_the_past(struct vault *s)
+{
+    if (s->conf.as_of_us == 0)
+        return false;
+    err_set(
+        ERR_FAILED, "%s: opened as of a moment, it is only read", s->url.shown);
+    return true;
+}
+
 /* *lost: the connection was, and whether the file was made is not known. */
 static struct sink *
 writer_new(
@@ -448,6 +458,8 @@ vault_append(void *impl, const char *name, uint64_t offset)
     struct sink *sink = NULL;
     bool lost = true;
 
+    if (vault_in_the_past(impl))
+        return NULL;
     for (int i = 0; sink == NULL && lost && i < TRIES; i++)
         sink = try_append(impl, name, offset, &lost);
     return sink;
@@ -462,6 +474,8 @@ vault_put(void *impl, const char *name, enum store_put how)
     bool lost;
 
     (void)how; /* the sealed object has a mark of its own at its end */
+    if (vault_in_the_past(impl))
+        return NULL;
     sink = writer_new(impl, name, &plain, &lost);
     if (sink != NULL || !lost)
         return sink;

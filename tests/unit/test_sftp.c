@@ -598,6 +598,36 @@ only_adding(void **state)
     buf_free(&log);
 }
 
+/* An intruder may add to an object what breaks it; not to what it was. */
+static void
+as_of_a_moment(void **state)
+{
+    struct store_sftp_conf conf = sshserver_conf(&ss);
+    struct store *before;
+    struct sink *s;
+
+    (void)state;
+    put_sample(adder, "past/a", 5000);
+    put_sample(adder, "past/b", 5000);
+    append_sample(adder, "past/a", 5000, 5000);
+    conf.as_of_us = time_now_us();
+    usleep(2100000);
+    assert_non_null(s = store_append(adder, "past/a", 100));
+    assert_int_equal(sink_write(s, "evil", 4), 0);
+    assert_int_equal(sink_finish(s), 0);
+    sink_free(s);
+    put_sample(adder, "past/c", 100);
+    assert_int_equal(check_sample(adder, "past/a", 0, 10000), -1);
+    assert_non_null(
+        before = store_open_sftp(sshserver_url(&ss, ss.adding), &conf));
+    assert_ok(check_sample(before, "past/a", 0, 10000));
+    assert_ok(check_sample(before, "past/b", 0, 5000));
+    assert_null(store_get(before, "past/c"));
+    assert_null(store_append(before, "past/a", 100));
+    assert_null(store_put(before, "past/d", STORE_ATOMIC));
+    store_close(before);
+}
+
 static void
 refused(unsigned port, const struct store_sftp_conf *conf, enum err_kind kind,
     const char *text, const char *hint)
@@ -813,7 +843,7 @@ main(void)
         cmocka_unit_test(cut_while_writing),
         cmocka_unit_test(cut_while_reading),
         cmocka_unit_test(a_server_that_hangs), cmocka_unit_test(many_threads),
-        cmocka_unit_test(only_adding),
+        cmocka_unit_test(only_adding), cmocka_unit_test(as_of_a_moment),
         cmocka_unit_test(hosts_that_are_not_believed),
         cmocka_unit_test(what_is_not_there),
         cmocka_unit_test(through_a_bastion),
