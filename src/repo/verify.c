@@ -48,15 +48,15 @@ verify_found(struct verify *v, enum verify_kind kind, const char *object,
 int
 verify_fault(struct verify *v, const char *object)
 {
-    const char *text = err_text();
+    const char *text = err_text(), *at = strstr(text, object);
     size_t n = strlen(object);
 
     if (stop_asked() ||
         (err_kind() != ERR_VERIFY && err_kind() != ERR_KEY &&
             err_kind() != ERR_FAILED))
         return -1;
-    if (strncmp(text, object, n) == 0 && strncmp(text + n, ": ", 2) == 0)
-        text += n + 2;
+    if (at != NULL && strncmp(at + n, ": ", 2) == 0)
+        text = at + n + 2; /* it is named beside it */
     verify_found(v, VERIFY_DAMAGED, object, "%s", text);
     err_clear();
     return 0;
