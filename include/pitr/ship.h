@@ -44,7 +44,8 @@ struct ship_report {
     uint64_t objects; /* brought to their end */
     uint64_t bytes;
     uint64_t backups; /* that count on the vault since */
-    uint64_t outages;
+    uint64_t lost;    /* connections, that came back at once or not */
+    uint64_t outages; /* that were warned of */
 };
 
 /*

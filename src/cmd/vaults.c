@@ -100,6 +100,7 @@ ship_one(struct one *o)
     o->report.objects += r.objects;
     o->report.bytes += r.bytes;
     o->report.backups += r.backups;
+    o->report.lost += r.lost;
     o->report.outages += r.outages;
     return rc;
 }
@@ -200,6 +201,7 @@ vaults_join(struct vaults *v, struct ship_report *sum)
             sum->objects += o->report.objects;
             sum->bytes += o->report.bytes;
             sum->backups += o->report.backups;
+            sum->lost += o->report.lost;
             sum->outages += o->report.outages;
         }
         if (first == NULL)

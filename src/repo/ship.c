@@ -56,6 +56,12 @@ warn_once(struct ship *s)
         log_debug("%s", err_text());
         return;
     }
+    /* A line that breaks now and then is none, if it is up again at once. */
+    if (err_kind() == ERR_UNREACHABLE && s->worked && s->tries == 0) {
+        s->report.lost++;
+        log_info("%s; connecting again", err_text());
+        return;
+    }
     s->outage = true;
     s->outage_us = time_mono_us();
     s->report.outages++;
