@@ -68,6 +68,13 @@ extent_name(const char *object, const struct extent *e)
         "%s+%0*" PRIu64 ".%u", object, OFFSET_DIGITS, e->offset, e->attempt);
 }
 
+bool
+extent_same(const struct extent *a, const struct extent *b)
+{
+    return a->offset == b->offset && a->attempt == b->attempt &&
+        a->plain == b->plain;
+}
+
 void
 extents_add(struct extents *x, const struct extent *e)
 {

@@ -46,6 +46,9 @@ bool extent_parse(const char *file, size_t *object_bytes, struct extent *e);
 /* "NAME", "NAME+OFFSET" or "NAME+OFFSET.ATTEMPT"; caller owns. */
 char *extent_name(const char *object, const struct extent *e);
 
+/* The same file; sizes are not compared. */
+bool extent_same(const struct extent *a, const struct extent *b);
+
 void extents_add(struct extents *x, const struct extent *e);
 /* Put them in the order in which they count, the last one most. */
 void extents_sort(struct extents *x);

@@ -8,6 +8,7 @@
 #define PITR_STORE_LOCAL_H
 
 #include <pthread.h>
+#include "extents.h"
 #include "pitr/store_driver.h"
 
 #define LOCAL_TMP "tmp"
@@ -20,6 +21,7 @@ struct local {
     /* One makes folders at a time, so that who finds one can rely on its
      * having been synced. */
     pthread_mutex_t make_lock;
+    struct local_folder *folders; /* local_extents.c; under lock */
 };
 
 /*
@@ -28,6 +30,21 @@ struct local {
  * missing are made and synced.  -1 with errno set, and no err.
  */
 int local_walk(struct local *l, const char *name, int make, const char **leaf);
+
+/* --- local_extents.c: objects of several files, on a vault seen locally --- */
+
+/* All files of the object, in order, added to out; dir is its folder, name
+ * the whole name.  0, or -1 with errno. */
+int local_lookup(
+    struct local *l, int dir, const char *name, struct extents *out);
+/* A source over x, which is not empty.  Takes dir. */
+struct source *local_get_many(struct local *l, int dir, const char *name,
+    const char *leaf, const struct extents *x, uint64_t offset);
+/* Put the objects of the folder that have extents into the list, with their
+ * size as a whole.  0, or -1 with errno. */
+int local_list_extents(
+    struct local *l, int dir, const char *prefix, struct store_list *out);
+void local_forget(struct local *l);
 
 struct sink *local_put(void *impl, const char *name, enum store_put how);
 

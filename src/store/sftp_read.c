@@ -120,10 +120,8 @@ set_piece(struct reader *r, size_t i)
     r->piece = i;
     r->end = r->pieces.v[i].end;
     /* The newest file may be growing: its end is where it ends when read. */
-    r->last = i + 1 == r->pieces.n &&
-        r->pieces.v[i].from.offset == end_file->offset &&
-        r->pieces.v[i].from.attempt == end_file->attempt &&
-        r->pieces.v[i].from.plain == end_file->plain;
+    r->last =
+        i + 1 == r->pieces.n && extent_same(&r->pieces.v[i].from, end_file);
     /* Our knowledge may be older than the one of who gave the offset. */
     if (r->last && r->end < r->at)
         r->end = r->at;
@@ -276,6 +274,8 @@ try_fetch(struct reader *r, bool *again)
             *again = false;
             return -1;
         }
+        if (r->files.v[0].offset > 0)
+            return 0; /* it has no beginning */
         r->c = vault_acquire(r->s);
         set_piece(r, find_piece(r));
         if (vault_enter(r->c, again) < 0) {

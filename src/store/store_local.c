@@ -147,10 +147,23 @@ local_get(void *impl, const char *name, uint64_t offset)
     static const struct source_ops ops = {
         .read = reader_read, .free = reader_free};
     struct local *l = impl;
+    struct extents x = {0};
     struct reader *r;
-    int fd = open_object(l, name);
+    struct source *many;
+    const char *leaf;
+    int fd, dir = local_walk(l, name, 0, &leaf);
 
-    if (fd < 0)
+    /* What is wrong shows when it is opened. */
+    if (dir >= 0 && local_lookup(l, dir, name, &x) == 0 && x.n > 0 &&
+        !(x.n == 1 && x.v[0].plain)) {
+        many = local_get_many(l, dir, name, leaf, &x, offset);
+        extents_free(&x);
+        return many;
+    }
+    extents_free(&x);
+    if (dir >= 0)
+        close(dir);
+    if ((fd = open_object(l, name)) < 0)
         return NULL;
     if (offset > INT64_MAX || lseek(fd, (off_t)offset, SEEK_SET) < 0) {
         err_sys(ERR_FAILED, "cannot seek in %s/%s", l->path, name);
@@ -169,25 +182,30 @@ static int
 local_stat(void *impl, const char *name, uint64_t *size)
 {
     struct local *l = impl;
+    struct extents x = {0};
+    struct pieces p;
     const char *leaf;
-    struct stat st;
     int rc, saved, dir = local_walk(l, name, 0, &leaf);
 
-    rc = dir < 0 ? -1 : fstatat(dir, leaf, &st, AT_SYMLINK_NOFOLLOW);
+    rc = dir < 0 ? -1 : local_lookup(l, dir, name, &x);
     saved = errno;
     if (dir >= 0)
         close(dir);
-    if (rc < 0 && saved == ENOENT)
-        return 0;
-    if (rc < 0) {
+    if (rc == 0 && x.n > 0) {
+        extents_pieces(&x, &p);
+        *size = p.size;
+        pieces_free(&p);
+        rc = 1;
+    } else if (rc < 0 && saved == ENOENT) {
+        rc = 0;
+    } else if (rc < 0 && saved == EISDIR) {
+        rc = err_set(ERR_VERIFY, "%s/%s is not a regular file", l->path, name);
+    } else if (rc < 0) {
         errno = saved;
-        return err_sys(ERR_FAILED, "%s/%s", l->path, name);
+        rc = err_sys(ERR_FAILED, "%s/%s", l->path, name);
     }
-    if (!S_ISREG(st.st_mode))
-        return err_set(
-            ERR_VERIFY, "%s/%s is not a regular file", l->path, name);
-    *size = (uint64_t)st.st_size;
-    return 1;
+    extents_free(&x);
+    return rc;
 }
 
 /*
@@ -215,6 +233,29 @@ prune(struct local *l, const char *name)
     free(folder);
 }
 
+/* The last file first: what is left, should this be cut short, is the start
+ * of an object without its end.  errno. */
+static int
+unlink_files(struct local *l, int dir, const char *name, const char *leaf)
+{
+    struct extents x = {0};
+    int rc = local_lookup(l, dir, name, &x);
+
+    if (rc < 0 && errno == EISDIR)
+        rc = 0; /* a link, not an object: removed as what it is */
+    for (size_t i = x.n; i-- > 0 && rc == 0;) {
+        char *file = extent_name(leaf, &x.v[i]);
+
+        if (unlinkat(dir, file, 0) < 0 && errno != ENOENT)
+            rc = -1;
+        free(file);
+    }
+    if (rc == 0 && unlinkat(dir, leaf, 0) < 0 && errno != ENOENT)
+        rc = -1;
+    extents_free(&x);
+    return rc;
+}
+
 static int
 local_remove(void *impl, const char *name)
 {
@@ -227,10 +268,8 @@ local_remove(void *impl, const char *name)
             return 0;
         return err_sys(ERR_FAILED, "cannot remove %s/%s", l->path, name);
     }
-    if (unlinkat(dir, leaf, 0) < 0) {
-        rc = errno == ENOENT
-            ? 0
-            : err_sys(ERR_FAILED, "cannot remove %s/%s", l->path, name);
+    if (unlink_files(l, dir, name, leaf) < 0) {
+        err_sys(ERR_FAILED, "cannot remove %s/%s", l->path, name);
     } else if (fsync(dir) < 0 && errno != EINVAL) {
         /* The order of removals has to survive a crash. */
         err_sys(ERR_FAILED, "cannot sync the folder of %s/%s", l->path, name);
@@ -301,6 +340,8 @@ list_folder(struct local *l, int fd, const char *prefix, bool flat,
         }
         rc = list_entry(l, d, prefix, e->d_name, flat, out);
     }
+    if (rc == 0 && local_list_extents(l, dirfd(d), prefix, out) < 0)
+        rc = err_sys(ERR_FAILED, "cannot read %s/%s", l->path, prefix);
     closedir(d);
     return rc;
 }
@@ -328,6 +369,7 @@ local_close(void *impl)
 {
     struct local *l = impl;
 
+    local_forget(l);
     if (l->tmp_fd >= 0)
         close(l->tmp_fd);
     close(l->fd);

@@ -352,6 +352,60 @@ overlaps_and_holes(void **state)
     assert_int_equal(size_of(st, "over/x"), 12); /* the hole is filled */
 }
 
+static void
+same_bytes(struct store *a, struct store *b, const char *name, uint64_t from)
+{
+    struct source *x = store_get_from(a, name, from);
+    struct source *y = store_get_from(b, name, from);
+    struct buf p = {0}, q = {0};
+
+    assert_non_null(x);
+    assert_non_null(y);
+    assert_ok(source_slurp(x, 64 * MIB, &p));
+    assert_ok(source_slurp(y, 64 * MIB, &q));
+    assert_int_equal(p.len, q.len);
+    if (p.len > 0)
+        assert_memory_equal(p.data, q.data, p.len);
+    source_free(x);
+    source_free(y);
+    buf_free(&p);
+    buf_free(&q);
+}
+
+/* On the vault's own machine it is a folder with the same objects. */
+static void
+seen_where_it_stands(void **state)
+{
+    struct store *local = store_open(ss.vault);
+    struct store_list a, b;
+    uint64_t size;
+
+    (void)state;
+    assert_non_null(local);
+    assert_ok(store_list(st, "", false, &a));
+    assert_ok(store_list(local, "", false, &b));
+    assert_int_equal(a.n, b.n);
+    assert_true(a.n > 20);
+    for (size_t i = 0; i < a.n; i++) {
+        assert_string_equal(a.v[i].name, b.v[i].name);
+        assert_int_equal(a.v[i].size, b.v[i].size);
+        assert_int_equal(size_of(local, a.v[i].name), a.v[i].size);
+        same_bytes(st, local, a.v[i].name, 0);
+        same_bytes(st, local, a.v[i].name, a.v[i].size / 2);
+        same_bytes(st, local, a.v[i].name, a.v[i].size);
+    }
+    store_list_free(&a);
+    store_list_free(&b);
+    assert_ok(store_remove(local, "more/a"));
+    assert_int_equal(store_stat(local, "more/a", &size), 0);
+    assert_ok(store_list(local, "more/", false, &b));
+    assert_int_equal(b.n, 0);
+    store_list_free(&b);
+    assert_int_equal(
+        sshserver_sh(&ss, "test ! -e vault/more"), 0); /* all of it */
+    store_close(local);
+}
+
 /* Written while the connections are cut again and again. */
 static void
 cut_while_writing(void **state)
@@ -840,6 +894,7 @@ main(void)
         cmocka_unit_test(lists), cmocka_unit_test(removing),
         cmocka_unit_test(going_on_with_an_object),
         cmocka_unit_test(overlaps_and_holes),
+        cmocka_unit_test(seen_where_it_stands),
         cmocka_unit_test(cut_while_writing),
         cmocka_unit_test(cut_while_reading),
         cmocka_unit_test(a_server_that_hangs), cmocka_unit_test(many_threads),
