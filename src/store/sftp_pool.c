@@ -15,7 +15,7 @@
 /* Idle for so long, a connection is tried before it is relied on: the network
  * in between may have forgotten it. */
 #define IDLE_US (UINT64_C(20) * 1000000)
-#define KEEPER_S 15
+#define KEEPER_S 5
 #define BACKOFF_US UINT64_C(200000)
 #define BACKOFF_MAX_US (UINT64_C(10) * 1000000)
 
