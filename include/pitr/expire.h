@@ -18,6 +18,8 @@
  * were no others; what either keeps stays.  So a backup that was not verified
  * pushes out none that was.
  *
+ * What is not on every vault yet does not go from here, whatever the rules say.
+ *
  * Of the log only its beginning goes: the segments before the first that a
  * backup which stays goes on with.  The newest segment always stays.
  */
@@ -53,6 +55,8 @@ struct expire_input {
     const struct catalog *catalog;
     const struct expire_policy *policy;
     const bool *pinned, *verified; /* of each backup */
+    const bool *held;    /* likewise: not on every vault; NULL: none is */
+    size_t held_segment; /* with held: from this one on */
     uint64_t now_us;
 };
 
@@ -94,12 +98,26 @@ struct expire_report {
     uint64_t bytes; /* that were, or would be, removed */
 };
 
+/* Where copies are, of what goes from here. */
+struct expire_vault {
+    const char *url;
+    struct repo *repo; /* opened there; NULL: it cannot be reached */
+};
+
+struct expire_conf {
+    struct repo *repo;
+    const struct expire_policy *policy;
+    const struct expire_vault *vault;
+    size_t vaults;
+    uint64_t now_us;
+    bool dry_run; /* nothing is removed */
+};
+
 /*
  * Locally, where the repository lies.  Needs no secret and no signing key.
- * With dry_run nothing is removed.  The report has to be freed in any case.
+ * The report has to be freed in any case.
  */
-int expire_run(struct repo *r, const struct expire_policy *policy,
-    uint64_t now_us, bool dry_run, struct expire_report *out);
+int expire_run(const struct expire_conf *conf, struct expire_report *out);
 void expire_report_free(struct expire_report *r); /* content */
 
 #endif

@@ -10,7 +10,9 @@
 #include "pitr/expire.h"
 #include "pitr/json.h"
 #include "pitr/log.h"
+#include "pitr/mem.h"
 #include "pitr/times.h"
+#include "vaults.h"
 
 struct expire {
     struct common common;
@@ -145,6 +147,56 @@ put_json(const struct expire *o, const struct repo *repo,
     free(id);
 }
 
+/* --- the section's vaults: what is not there does not go --- */
+
+struct copies {
+    struct expire_vault *v;
+    size_t n, cap;
+};
+
+static struct repo *
+vault_open(const char *url, const struct conf_server *s)
+{
+    struct store_sftp_conf ssh = vaults_ssh(s);
+    struct store *store = store_open_sftp(url, &ssh);
+    struct repo *r =
+        store == NULL ? NULL : repo_open_store(store, s->name, NULL);
+
+    if (r == NULL) {
+        log_warn("%s: %s. What may not be there stays here", url, err_text());
+        err_clear();
+    }
+    return r;
+}
+
+static void
+copies_open(const struct expire *o, struct copies *c)
+{
+    static const char between[] = " \t,";
+    const struct conf_server *s = o->common.section;
+    const char *p = s == NULL || o->repository != NULL ? NULL : s->vault;
+
+    while (p != NULL && *(p += strspn(p, between)) != '\0') {
+        size_t n = strcspn(p, between);
+        char *url = xstrndup(p, n);
+
+        c->v = xgrow(c->v, c->n, &c->cap, sizeof *c->v);
+        c->v[c->n++] =
+            (struct expire_vault){.url = url, .repo = vault_open(url, s)};
+        p += n;
+    }
+}
+
+static void
+copies_close(struct copies *c)
+{
+    for (size_t i = 0; i < c->n; i++) {
+        repo_close(c->v[i].repo);
+        free((char *)c->v[i].url);
+    }
+    free(c->v);
+}
+
 static int
 expire_cmd_run(void *arg)
 {
@@ -155,24 +207,31 @@ expire_cmd_run(void *arg)
         .weekly = o->weekly,
         .monthly = o->monthly,
         .minimum = o->minimum};
-    struct repo *repo = cmd_repo_read(&o->common, o->repository);
+    struct expire_conf conf = {
+        .policy = &policy, .now_us = time_now_us(), .dry_run = o->dry_run};
+    struct copies copies = {0};
     struct expire_report r = {0};
     struct buf text = {0};
     int rc = -1;
 
-    if (repo == NULL ||
-        expire_run(repo, &policy, time_now_us(), o->dry_run, &r) < 0)
+    if ((conf.repo = cmd_repo_read(&o->common, o->repository)) == NULL)
+        goto out;
+    copies_open(o, &copies);
+    conf.vault = copies.v;
+    conf.vaults = copies.n;
+    if (expire_run(&conf, &r) < 0)
         goto out;
     if (o->json)
-        put_json(o, repo, &r, &text);
+        put_json(o, conf.repo, &r, &text);
     else
-        put_text(o, repo, &r, &text);
+        put_text(o, conf.repo, &r, &text);
     rc = report_out(&text);
 
 out:
     buf_free(&text);
     expire_report_free(&r);
-    repo_close(repo);
+    copies_close(&copies);
+    repo_close(conf.repo);
     return rc;
 }
 

@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "pitr/expire.h"
+#include "expire_priv.h"
 #include "pitr/log.h"
 #include "pitr/mem.h"
 #include "pitr/stop.h"
@@ -24,6 +24,7 @@
 #define DAY_US (UINT64_C(86400) * 1000000)
 
 struct work {
+    const struct expire_conf *conf;
     struct repo *repo;
     struct expire_report *report;
     struct store_list all; /* older than the catalogue */
@@ -264,18 +265,39 @@ load(struct work *w)
     return 0;
 }
 
+/* What the rules let go is looked for on the vaults; what is not there stays.
+ */
 static int
-run(struct work *w, const struct expire_policy *policy)
+plan(struct work *w)
 {
     struct expire_report *r = w->report;
-    struct expire_input in = {.policy = policy, .now_us = w->now_us};
+    struct expire_input in = {.catalog = r->catalog,
+        .policy = w->conf->policy,
+        .pinned = r->pinned,
+        .verified = r->verified,
+        .now_us = w->now_us};
+    bool *held;
+    int rc;
 
-    if (load(w) < 0)
-        return -1;
-    in.catalog = r->catalog;
-    in.pinned = r->pinned;
-    in.verified = r->verified;
     if (expire_plan_make(&in, &r->plan) < 0)
+        return -1;
+    if (w->conf->vaults == 0)
+        return 0;
+    in.held = held = xcalloc(r->catalog->backups + 1, sizeof *held);
+    in.held_segment = r->catalog->segments;
+    rc = expire_find_held(
+        w->conf, r->catalog, &r->plan, &w->all, held, &in.held_segment);
+    expire_plan_free(&r->plan);
+    if (rc == 0)
+        rc = expire_plan_make(&in, &r->plan);
+    free(held);
+    return rc;
+}
+
+static int
+run(struct work *w)
+{
+    if (load(w) < 0 || plan(w) < 0)
         return -1;
     return remove_backups(w) < 0 || remove_passed_over(w) < 0 ||
             remove_segments(w) < 0
@@ -284,11 +306,14 @@ run(struct work *w, const struct expire_policy *policy)
 }
 
 int
-expire_run(struct repo *r, const struct expire_policy *policy, uint64_t now_us,
-    bool dry_run, struct expire_report *out)
+expire_run(const struct expire_conf *conf, struct expire_report *out)
 {
-    struct work w = {
-        .repo = r, .report = out, .now_us = now_us, .dry_run = dry_run};
+    struct repo *r = conf->repo;
+    struct work w = {.conf = conf,
+        .repo = r,
+        .report = out,
+        .now_us = conf->now_us,
+        .dry_run = conf->dry_run};
     struct lock *lock = NULL;
     int rc;
 
@@ -298,9 +323,9 @@ expire_run(struct repo *r, const struct expire_policy *policy, uint64_t now_us,
         return err_hint("Run \"pitr expire\" where the vault's disk is: its "
                         "account must not be able to remove anything.");
     }
-    if (!dry_run && (lock = repo_lock(r, "expire")) == NULL)
+    if (!w.dry_run && (lock = repo_lock(r, "expire")) == NULL)
         return -1;
-    rc = run(&w, policy);
+    rc = run(&w);
     store_list_free(&w.all);
     lock_free(lock);
     return rc;

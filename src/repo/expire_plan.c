@@ -220,6 +220,8 @@ choose(const struct expire_input *in, size_t i, char *all, char *verified,
         out->why = xstrdup(all);
     else if (verified != NULL)
         out->why = xasprintf("verified, as newer ones are not: %s", verified);
+    else if (in->held != NULL && in->held[i])
+        out->why = xstrdup("not known to be on every vault");
     else {
         out->keep = false;
         out->why = xasprintf("older than %s, and no rule keeps it",
@@ -276,20 +278,25 @@ first_needed(const struct catalog *c, const struct expire_plan *p, size_t *by)
 }
 
 static void
-plan_segments(const struct catalog *c, struct expire_plan *out)
+plan_segments(const struct expire_input *in, struct expire_plan *out)
 {
+    const struct catalog *c = in->catalog;
     size_t by, cut = first_needed(c, out, &by);
+    size_t held = in->held == NULL ? c->segments : in->held_segment;
 
     out->segments = c->segments;
     out->segment = xcalloc(c->segments + 1, sizeof *out->segment);
     for (size_t i = 0; i < c->segments; i++) {
         struct expire_choice *s = &out->segment[i];
 
-        s->keep = i >= cut;
+        s->keep = i >= MIN(cut, held);
         if (by == SIZE_MAX)
             s->why = xstrdup(c->backups == 0
                     ? "there is no whole backup"
                     : "no backup that stays has log that goes on from it");
+        else if (i >= held && i < cut)
+            s->why = xstrdup("not known to be on every vault, or after what "
+                             "is not");
         else
             s->why = xasprintf(s->keep
                     ? "part of the log that goes on from backup %s"
@@ -326,7 +333,7 @@ expire_plan_make(const struct expire_input *in, struct expire_plan *out)
     if (check_clock(in) < 0)
         return -1;
     plan_backups(in, out);
-    plan_segments(in->catalog, out);
+    plan_segments(in, out);
     return 0;
 }
 

@@ -105,6 +105,12 @@ said "keep +leftover backup/20200101T000000Z"
 touch -d '3 days ago' "$REPO/backup/20200101T000000Z/part-000001" \
     "$REPO/backup/20200101T000000Z"
 
+say "what may not be on the vault stays here"
+{ cat "$T/pitr.conf"; echo "vault = sftp://127.0.0.1:1/none"; } >"$T/vault.conf"
+expect_exit 3 "$PITR" expire --config "$T/vault.conf" --dry-run
+said "127.0.0.1" "keep +backup ${ids[0]}.*not known to be on every vault" \
+    "would remove 0 of 3 backups, 0 of"
+
 say "expire"
 expect_exit 0 pitr expire
 said "removed +backup ${ids[0]}" "removed +leftover"

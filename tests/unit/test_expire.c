@@ -331,6 +331,45 @@ test_log(void **state)
         "---KK");
 }
 
+/* What is not on every vault stays, and the log after it. */
+static void
+test_held(void **state)
+{
+    struct catalog *c = catalog_made(nights, 10, 0, 10);
+    struct expire_policy policy = {.keep_us = 3 * DAY_US, .minimum = 1};
+    bool none[10] = {0}, held[10] = {[1] = true, [9] = true};
+    struct expire_input in = {.catalog = c,
+        .policy = &policy,
+        .pinned = none,
+        .verified = none,
+        .held = held,
+        .held_segment = 10,
+        .now_us = NOW};
+    struct expire_plan p;
+    char is[MANY];
+
+    (void)state;
+    assert_int_equal(expire_plan_make(&in, &p), 0);
+    letters(p.backup, 10, is);
+    assert_string_equal(is, "-K----KKKK");
+    assert_non_null(strstr(p.backup[1].why, "vault"));
+    assert_null(strstr(p.backup[9].why, "vault"));
+    letters(p.segment, 10, is);
+    assert_string_equal(is, "-KKKKKKKKK");
+    expire_plan_free(&p);
+    in.held = none;
+    in.held_segment = 4;
+    assert_int_equal(expire_plan_make(&in, &p), 0);
+    letters(p.backup, 10, is);
+    assert_string_equal(is, "------KKKK");
+    letters(p.segment, 10, is);
+    assert_string_equal(is, "----KKKKKK");
+    assert_non_null(strstr(p.segment[5].why, "vault"));
+    assert_null(strstr(p.segment[6].why, "vault"));
+    expire_plan_free(&p);
+    catalog_free(c);
+}
+
 /* --- what has to hold whatever the policy --- */
 
 static unsigned
@@ -548,13 +587,27 @@ holds(struct scene *s, size_t backups, size_t segments)
 static const struct expire_policy two_days = {
     .keep_us = 2 * DAY_US, .minimum = 1};
 
+static int
+run_with(struct scene *s, const struct expire_policy *policy, uint64_t now_us,
+    bool dry_run, const struct expire_vault *vault, struct expire_report *r)
+{
+    struct expire_conf conf = {.repo = s->p.repo,
+        .policy = policy,
+        .vault = vault,
+        .vaults = vault != NULL,
+        .now_us = now_us,
+        .dry_run = dry_run};
+
+    return expire_run(&conf, r);
+}
+
 /* Removes, or would remove, so many. */
 static void
 expires(struct scene *s, bool dry_run, uint64_t now_us, size_t backups,
     size_t segments, size_t leftovers)
 {
     struct expire_report r;
-    int rc = expire_run(s->p.repo, &two_days, now_us, dry_run, &r);
+    int rc = run_with(s, &two_days, now_us, dry_run, NULL, &r);
 
     if (rc < 0)
         fail_msg("%s", err_text());
@@ -717,15 +770,15 @@ test_refused(void **state)
     struct lock *lock;
 
     assert_non_null(lock = repo_lock(s->p.repo, "expire"));
-    assert_int_equal(expire_run(s->p.repo, &two_days, AT(5, 0), false, &r), -1);
+    assert_int_equal(run_with(s, &two_days, AT(5, 0), false, NULL, &r), -1);
     assert_int_equal(err_kind(), ERR_LOCKED);
     expire_report_free(&r);
     lock_free(lock);
-    assert_int_equal(expire_run(s->p.repo, &two_days, AT(4, 0), false, &r), -1);
+    assert_int_equal(run_with(s, &two_days, AT(4, 0), false, NULL, &r), -1);
     assert_int_equal(err_kind(), ERR_FAILED);
     expire_report_free(&r);
     unlink(path);
-    assert_int_equal(expire_run(s->p.repo, &two_days, AT(5, 0), false, &r), -1);
+    assert_int_equal(run_with(s, &two_days, AT(5, 0), false, NULL, &r), -1);
     assert_int_equal(err_kind(), ERR_VERIFY);
     expire_report_free(&r);
     for (size_t i = 0; i < c->segments; i++)
@@ -752,7 +805,7 @@ test_passed_over(void **state)
         struct expire_policy one = {.keep_us = 1, .minimum = 1};
         struct expire_report r;
 
-        assert_int_equal(expire_run(s->p.repo, &one, AT(8, 0), false, &r), 0);
+        assert_int_equal(run_with(s, &one, AT(8, 0), false, NULL, &r), 0);
         assert_int_equal(r.plan.segments_go, 6);
         assert_int_equal(r.leftovers_go, 1);
         expire_report_free(&r);
@@ -760,6 +813,91 @@ test_passed_over(void **state)
     assert_false(is_there(s, name));
     free(name);
     free(path);
+}
+
+/* So many go where the repository has this vault. */
+static void
+goes_with(struct scene *s, const struct expire_vault *vault, size_t backups,
+    size_t segments)
+{
+    struct expire_report r;
+
+    if (run_with(s, &two_days, AT(5, 0), true, vault, &r) < 0)
+        fail_msg("%s", err_text());
+    assert_int_equal(r.plan.backups_go, backups);
+    assert_int_equal(r.plan.segments_go, segments);
+    expire_report_free(&r);
+}
+
+/* A vault that has all, less and less of it, has expired it, or is away. */
+static void
+test_vault(void **state)
+{
+    struct scene *s = *state;
+    char *copy = xasprintf("%s/vault", s->p.dir);
+    char *command = xasprintf("cp -r %s %s", s->p.path, copy);
+    char *id = id_of_day(1), *memory;
+    struct catalog *c = catalog_load(s->p.repo);
+    struct expire_vault vault = {.url = "sftp://vault/x"};
+    struct store *store;
+    struct expire_report r;
+    struct place other;
+    char *name;
+
+    assert_int_equal(system(command), 0);
+    goes_with(s, &vault, 0, 0); /* cannot be reached */
+    vault.repo = repo_open(copy, NULL, NULL);
+    assert_non_null(vault.repo);
+    store = vault.repo->store;
+    goes_with(s, &vault, 2, 2);
+    /* The second segment has not come there whole, or not at all. */
+    name = xasprintf("%s/%s", copy, c->segment[1].name);
+    assert_int_equal(truncate(name, (off_t)c->segment[1].size - 1), 0);
+    goes_with(s, &vault, 2, 1);
+    assert_int_equal(store_remove(store, c->segment[1].name), 0);
+    goes_with(s, &vault, 2, 1);
+    /* It has expired: it was there. */
+    assert_int_equal(store_remove(store, c->segment[0].name), 0);
+    goes_with(s, &vault, 2, 2);
+    /* A part that is missing; then the manifest, too. */
+    free(name);
+    name = xasprintf("backup/%s/part-000001", id);
+    assert_int_equal(store_remove(store, name), 0);
+    goes_with(s, &vault, 1, 1);
+    free(name);
+    name = xasprintf("backup/%s/manifest", id);
+    assert_int_equal(store_remove(store, name), 0);
+    goes_with(s, &vault, 1, 1);
+    /* But it was whole there once. */
+    memory = xasprintf("pitr-shipped 1\nbackup %s\n", id);
+    free(name);
+    name = place_file(&s->p, ".shipped-");
+    {
+        uint8_t d[DIGEST_SIZE];
+        char *path;
+
+        digest_of(vault.url, strlen(vault.url), d);
+        path = xasprintf("%s%02x%02x%02x%02x%02x%02x%02x%02x", name, d[0], d[1],
+            d[2], d[3], d[4], d[5], d[6], d[7]);
+        file_store(path, memory, strlen(memory));
+        free(path);
+    }
+    goes_with(s, &vault, 2, 2);
+    repo_close(vault.repo);
+    /* Another repository is no copy. */
+    place_make(&other);
+    vault.repo = other.repo;
+    assert_int_equal(run_with(s, &two_days, AT(5, 0), false, &vault, &r), -1);
+    assert_int_equal(err_kind(), ERR_NOREPO);
+    expire_report_free(&r);
+    holds(s, 5, 5);
+    place_free(&other);
+    catalog_free(c);
+    free(copy);
+    free(command);
+    free(id);
+    free(memory);
+    free(name);
 }
 
 int
@@ -773,6 +911,7 @@ main(void)
         cmocka_unit_test(test_reasons),
         cmocka_unit_test(test_clock),
         cmocka_unit_test(test_log),
+        cmocka_unit_test(test_held),
         cmocka_unit_test(test_promises),
         cmocka_unit_test_setup_teardown(test_apply, setup, teardown),
         cmocka_unit_test_setup_teardown(test_apply_pinned, setup, teardown),
@@ -780,6 +919,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_leftovers, setup, teardown),
         cmocka_unit_test_setup_teardown(test_damaged_stays, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_vault, setup, teardown),
         cmocka_unit_test_setup_teardown(test_passed_over, setup, teardown),
     };
 
