@@ -1,6 +1,7 @@
 # The stream: durable within a second or so, with the server restarted, crashed
 # and idle in between; an orderly end on SIGTERM; --once; many files, checksums,
 # compressed events, several domains; and in the end every transaction is there.
+# Runs alone: it measures time.
 . "$(dirname "$0")/lib.sh"
 
 source_server --binlog-format=ROW --max-binlog-size=1M

@@ -2,6 +2,7 @@
 # both are right, and pitr is several times as fast.  The figure to publish
 # comes from scripts/bench-replay with its default; here the log is short, and
 # the bound has slack for the start of the applier and for a busy machine.
+# Runs alone: it measures time.
 . "$(dirname "$0")/lib.sh"
 [ -z "${PITR_SLOW:-}" ] || exit 77
 
