@@ -72,7 +72,8 @@ struct source *store_get(struct store *s, const char *name);
 /* From an offset on, bytes. */
 struct source *store_get_from(struct store *s, const char *name,
     uint64_t offset);
-/* 1 with *size in bytes, 0 if there is none, -1. */
+/* 1 with *size in bytes, 0 if there is none, -1.  On a vault, what another
+ * process did may show some seconds later; what was done through s, at once. */
 int store_stat(struct store *s, const char *name, uint64_t *size);
 /* Removing what is not there is fine. */
 int store_remove(struct store *s, const char *name);

@@ -69,6 +69,7 @@ struct vault {
     pthread_t keeper;
     struct vault_conn conn[SFTP_CONNS_MAX];
     struct vault_folder *folders;
+    uint64_t changes; /* of what the folders have, by us */
 };
 
 /* --- sftp_session.c, sftp_auth.c, sftp_tcp.c --- */

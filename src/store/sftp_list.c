@@ -38,6 +38,7 @@ struct vault_folder {
     bool missing;
     struct entry *v;
     size_t n, cap;
+    size_t seen; /* names in all, also those that are not ours */
     uint64_t until_us;
 
     /* While it is read. */
@@ -127,6 +128,11 @@ take_names(struct vault_conn *c, struct vault_folder *f, struct vault_req *r)
     struct cur in = cur_of(r->data, r->len);
     uint32_t count = vault_get_u32(&in);
 
+    /* A server need not be a friend, and may have names without end. */
+    f->seen += MAX(count, 1);
+    if (f->seen > ENTRIES_MAX)
+        return err_set(ERR_FAILED, "%s: %s has too many files",
+            c->store->url.shown, f->name);
     for (; count > 0 && !in.bad; count--) {
         struct vault_attrs a;
         size_t n, m;
@@ -139,9 +145,6 @@ take_names(struct vault_conn *c, struct vault_folder *f, struct vault_req *r)
     }
     if (in.bad)
         return vault_lose(c, "the server's list of names is broken");
-    if (f->n > ENTRIES_MAX)
-        return err_set(ERR_FAILED, "%s: %s has too many files",
-            c->store->url.shown, f->name);
     return 0;
 }
 
@@ -275,6 +278,7 @@ forget(struct vault *s, const char *folder)
 {
     struct vault_folder **at = &s->folders, *f;
 
+    s->changes++;
     while ((f = *at) != NULL) {
         if (folder != NULL && strcmp(f->name, folder) != 0) {
             at = &f->next;
@@ -304,15 +308,22 @@ vault_forget_all(struct vault *s)
     pthread_mutex_unlock(&s->lock);
 }
 
-/* Takes f. */
+/* Takes f, which was read when so many changes had been made: if there have
+ * been more, it may be older than one of them. */
 static void
-remember(struct vault *s, struct vault_folder *f)
+remember(struct vault *s, struct vault_folder *f, uint64_t changes)
 {
     struct vault_folder **at;
     size_t n = 0;
 
     pthread_mutex_lock(&s->lock);
+    if (changes != s->changes) {
+        pthread_mutex_unlock(&s->lock);
+        folder_free(f);
+        return;
+    }
     forget(s, f->name);
+    s->changes = changes;
     f->next = s->folders;
     s->folders = f;
     for (at = &s->folders; *at != NULL && n < FOLDERS_MAX; n++)
@@ -323,6 +334,17 @@ remember(struct vault *s, struct vault_folder *f)
         folder_free(f);
     }
     pthread_mutex_unlock(&s->lock);
+}
+
+static uint64_t
+changes_now(struct vault *s)
+{
+    uint64_t n;
+
+    pthread_mutex_lock(&s->lock);
+    n = s->changes;
+    pthread_mutex_unlock(&s->lock);
+    return n;
 }
 
 /* The files of one object stand together: "+" sorts before all else that a
@@ -362,6 +384,7 @@ vault_lookup(struct vault_conn *c, void *arg)
     char *folder = vault_folder_of(want->name);
     const char *object = want->name + strlen(folder);
     struct vault_folder *f = NULL;
+    uint64_t changes = changes_now(s);
     bool known = false;
     int rc = 0;
 
@@ -377,7 +400,7 @@ vault_lookup(struct vault_conn *c, void *arg)
         f = folder_new(folder);
         if ((rc = read_folders(c, &f, 1)) == 0) {
             find_extents(f, object, &want->found);
-            remember(s, f);
+            remember(s, f, changes);
         } else {
             folder_free(f);
         }
@@ -451,6 +474,7 @@ list_all(struct vault_conn *c, void *arg)
     struct listing *l = arg;
     struct vault_folder **q = NULL;
     size_t n = 0, cap = 0, done = 0;
+    uint64_t changes = changes_now(c->store);
     int rc = 0;
 
     store_list_free(l->out);
@@ -458,7 +482,9 @@ list_all(struct vault_conn *c, void *arg)
     while (done < n && rc == 0) {
         size_t batch = MIN(n - done, (size_t)BATCH), end = done + batch;
 
-        rc = read_folders(c, q + done, batch);
+        rc = n > ENTRIES_MAX
+            ? err_set(ERR_FAILED, "%s: too many folders", c->store->url.shown)
+            : read_folders(c, q + done, batch);
         if (rc == 0 && done == 0 && q[0]->missing && q[0]->name[0] == '\0')
             rc = err_set(ERR_NOREPO, "%s: the folder is not there any more",
                 c->store->url.shown);
@@ -481,7 +507,7 @@ list_all(struct vault_conn *c, void *arg)
                 fold(f, l->out);
             q[done] = NULL;
             if (rc == 0)
-                remember(c->store, f);
+                remember(c->store, f, changes);
             else
                 folder_free(f);
         }

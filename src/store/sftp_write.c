@@ -179,6 +179,7 @@ writer_flush(void *impl)
         rc = sync_file(w);
     w->failed |= rc < 0;
     vault_leave(w->c);
+    vault_forget(w->s, w->name);
     return rc;
 }
 
