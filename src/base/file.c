@@ -276,7 +276,8 @@ lock_take(const char *path, const char *what)
 {
     struct lock *l;
     char *text;
-    int rc, fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    /* A link put there by another account must not lead to another file. */
+    int rc, fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 
     if (fd < 0) {
         err_sys(ERR_FAILED, "cannot open lock %s", path);

@@ -208,8 +208,8 @@ order_of(const struct catalog *c)
 }
 
 static void
-choose(const struct expire_input *in, size_t i, char *all, char *verified,
-    struct expire_choice *out)
+choose(const struct expire_input *in, size_t i, bool any_verified, char *all,
+    char *verified, struct expire_choice *out)
 {
     char span[EXPIRE_SPAN];
 
@@ -224,8 +224,9 @@ choose(const struct expire_input *in, size_t i, char *all, char *verified,
         out->why = xstrdup("not known to be on every vault");
     else {
         out->keep = false;
-        out->why = xasprintf("older than %s, and no rule keeps it",
-            expire_span(in->policy->keep_us, span));
+        out->why = xasprintf("older than %s, and no rule keeps it%s",
+            expire_span(in->policy->keep_us, span),
+            any_verified ? "" : " (no backup has been verified)");
     }
     free(all);
     free(verified);
@@ -238,6 +239,7 @@ plan_backups(const struct expire_input *in, struct expire_plan *out)
     char **all = xcalloc(n + 1, sizeof *all);
     char **good = xcalloc(n + 1, sizeof *good);
     struct rules r = {.in = in, .order = order, .why = all};
+    bool any_verified = false;
 
     rules_apply(&r);
     r.among = in->verified;
@@ -245,8 +247,10 @@ plan_backups(const struct expire_input *in, struct expire_plan *out)
     rules_apply(&r);
     out->backup = xcalloc(n + 1, sizeof *out->backup);
     out->backups = n;
+    for (size_t i = 0; i < n; i++)
+        any_verified |= in->verified[i];
     for (size_t i = 0; i < n; i++) {
-        choose(in, i, all[i], good[i], &out->backup[i]);
+        choose(in, i, any_verified, all[i], good[i], &out->backup[i]);
         out->backups_go += !out->backup[i].keep;
     }
     free(all);

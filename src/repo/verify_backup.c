@@ -437,31 +437,47 @@ work_free(struct work *w)
     free(w->schema_name);
 }
 
+/* The folder is listed once more: a listing is no snapshot, and one that has
+ * the manifest may lack a part that was published before it. */
+static int
+verify_folder(struct verify *v, const char *folder, const char *id)
+{
+    struct store_list l = {0};
+    struct work w = {.id = id,
+        .folder = xstrdup(folder),
+        .manifest_name = xasprintf("%smanifest", folder),
+        .schema_name = xasprintf("%sschema", folder)};
+    int rc = store_list(v->repo->store, folder, false, &l);
+
+    w.entry = l.v;
+    w.entries = l.n;
+    if (rc == 0 && l.n > 0)
+        rc = verify_backup(v, &w);
+    work_free(&w);
+    store_list_free(&l);
+    return rc;
+}
+
 int
 verify_backups(struct verify *v, const struct store_list *all)
 {
+    char *last = xstrdup("");
     int rc = 0;
 
-    for (size_t i = 0, end; i < all->n && rc == 0; i = end) {
+    for (size_t i = 0; i < all->n && rc == 0; i++) {
         const char *name = all->v[i].name, *slash;
-        struct work w = {.entry = &all->v[i]};
         char *id;
 
-        end = i + 1;
         if (strncmp(name, "backup/", 7) != 0 ||
-            (slash = strchr(name + 7, '/')) == NULL)
+            (slash = strchr(name + 7, '/')) == NULL ||
+            (*last != '\0' && strncmp(name, last, strlen(last)) == 0))
             continue;
-        w.folder = xstrndup(name, (size_t)(slash - name) + 1);
-        w.id = id = xstrndup(name + 7, (size_t)(slash - name) - 7);
-        w.manifest_name = xasprintf("%smanifest", w.folder);
-        w.schema_name = xasprintf("%sschema", w.folder);
-        while (end < all->n &&
-            strncmp(all->v[end].name, w.folder, strlen(w.folder)) == 0)
-            end++;
-        w.entries = end - i;
-        rc = verify_backup(v, &w);
-        work_free(&w);
+        free(last);
+        last = xstrndup(name, (size_t)(slash - name) + 1);
+        id = xstrndup(name + 7, (size_t)(slash - name) - 7);
+        rc = verify_folder(v, last, id);
         free(id);
     }
+    free(last);
     return rc;
 }

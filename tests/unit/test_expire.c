@@ -277,11 +277,16 @@ test_reasons(void **state)
     assert_string_equal(p.backup[0].why, "pinned");
     assert_non_null(strstr(p.backup[1].why, "verified, as newer ones are not"));
     assert_non_null(strstr(p.backup[2].why, "older than 3d"));
+    assert_null(strstr(p.backup[2].why, "no backup has been verified"));
     assert_non_null(strstr(p.backup[6].why, "the newest that is 3d old"));
     assert_non_null(strstr(p.backup[7].why, "younger than 3d"));
     assert_non_null(strstr(p.segment[0].why, "backup b00"));
     assert_int_equal(p.backups_go, 4);
     assert_int_equal(p.segments_go, 0);
+    expire_plan_free(&p);
+    b[1].flag = 0;
+    assert_int_equal(plan_of(c, b, &policy, NOW, &p), 0);
+    assert_non_null(strstr(p.backup[2].why, "no backup has been verified"));
     expire_plan_free(&p);
     catalog_free(c);
 }
