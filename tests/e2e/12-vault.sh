@@ -46,7 +46,7 @@ PasswordAuthentication no
 KbdInteractiveAuthentication no
 MaxStartups 50
 Subsystem sftp internal-sftp
-ForceCommand internal-sftp -P remove,rename,posix-rename,rmdir,setstat,fsetstat,lsetstat,symlink,copy-data
+ForceCommand internal-sftp -P remove,rename,posix-rename,rmdir,setstat,fsetstat,lsetstat,symlink,hardlink,copy-data
 EOF
 URL=sftp://$account@127.0.0.1:$PORT$V/vault
 
