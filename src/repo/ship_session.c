@@ -17,8 +17,8 @@
 #include "pitr/times.h"
 #include "ship_priv.h"
 
-/* A look at the repository is taken at most for this share of the time. */
-#define LOOK_SHARE 20
+/* Looking at the repository takes at most the 50th part of the time. */
+#define LOOK_SHARE 50
 #define SILENCE_US (UINT64_C(30) * 1000000)
 
 bool
