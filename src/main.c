@@ -57,7 +57,7 @@ run(int argc, char **argv)
         rc = cmd->run(o);
     else if (rc == 1)
         rc = 0; /* only help was asked for */
-    free(((struct common *)o)->args);
+    opt_free(cmd, o);
     free(o);
     return rc;
 }

@@ -41,6 +41,8 @@ struct conf {
     char *path;
     struct conf_server *server;
     size_t servers;
+    char **value; /* the texts that the servers' strings point into */
+    size_t values, cap_values;
 };
 
 /* Read it.  An unknown key or a bad value is ERR_USAGE with file and line. */

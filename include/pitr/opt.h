@@ -56,7 +56,7 @@ struct command {
 struct common {
     const char *config, *server;
     bool verbose, quiet, help;
-    const struct conf *conf;           /* NULL with no_config */
+    struct conf *conf;                 /* NULL with no_config */
     const struct conf_server *section; /* the chosen one; NULL if none */
     const char **args;
     size_t n_args;
@@ -67,6 +67,8 @@ struct common {
  * was asked for (printed to stdout); -1 with ERR_USAGE, hint included.
  */
 int opt_parse(const struct command *cmd, int argc, char **argv, void *o);
+/* Free what opt_parse() has put into o: lists, words, the configuration. */
+void opt_free(const struct command *cmd, void *o);
 void opt_help(const struct command *cmd);
 extern const struct opt common_opts[];
 /* The keys of the configuration; fields are of struct conf_server. */

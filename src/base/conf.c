@@ -50,8 +50,8 @@ const struct opt conf_keys[] = {{"host", 0, OPT_STR, KEY(host), NULL, 0, 0,
         "the vaults' host keys", NULL},
     {"ssh_jump", 0, OPT_STR, KEY(ssh_jump), NULL, 0, 0, "[USER@]HOST[:PORT]",
         "the bastion", NULL},
-    {"ship_limit", 0, OPT_SIZE, KEY(ship_limit), NULL, 4096, 1ull << 40,
-        "SIZE", "bytes a second to each vault", NULL},
+    {"ship_limit", 0, OPT_SIZE, KEY(ship_limit), NULL, 4096, 1ull << 40, "SIZE",
+        "bytes a second to each vault", NULL},
     {"jobs", 0, OPT_UINT, KEY(jobs), NULL, 1, 64, "N",
         "connections that work at once", NULL},
     {"level", 0, OPT_UINT, KEY(level), NULL, 1, 19, "N", "of zstd", NULL},
@@ -146,6 +146,14 @@ enter_section(struct reading *r, const char *name)
     return &c->server[c->servers++];
 }
 
+/* Strings live as long as the configuration. */
+static const char *
+keep_value(struct conf *c, const char *value)
+{
+    c->value = xgrow(c->value, c->values, &c->cap_values, sizeof *c->value);
+    return c->value[c->values++] = xstrdup(value);
+}
+
 /* inih's handler: 1 to go on, 0 for an error. */
 static int
 take_key(void *user, const char *section, const char *name, const char *value)
@@ -171,8 +179,8 @@ take_key(void *user, const char *section, const char *name, const char *value)
         err_set(ERR_USAGE, "%s: it is there twice", where);
     } else {
         r->seen |= 1ull << (row - conf_keys);
-        /* Strings are kept for as long as the configuration: to the end. */
-        rc = opt_set(row, xstrdup(value), where, (char *)s + row->field);
+        rc = opt_set(
+            row, keep_value(r->conf, value), where, (char *)s + row->field);
     }
 
 out:
@@ -242,6 +250,9 @@ conf_free(struct conf *c)
         return;
     for (size_t i = 0; i < c->servers; i++)
         free(c->server[i].name);
+    for (size_t i = 0; i < c->values; i++)
+        free(c->value[i]);
+    free(c->value);
     free(c->server);
     free(c->path);
     free(c);

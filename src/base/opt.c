@@ -193,11 +193,24 @@ read_config(const struct command *cmd, void *o)
     return common->section == NULL ? -1 : 0;
 }
 
+/* What take_words() has allocated. */
+static void
+free_words(const struct command *cmd, void *o)
+{
+    struct common *common = o;
+
+    for (const struct opt *row = cmd->opts; row != NULL && row->name != NULL;
+         row++)
+        if (row->type == OPT_LIST)
+            free(((struct opt_list *)(void *)((char *)o + row->field))->v);
+    free(common->args);
+    common->args = NULL;
+}
+
 int
 opt_parse(const struct command *cmd, int argc, char **argv, void *o)
 {
-    struct common *common = o;
-    void *first;
+    struct common *common = o, first;
 
     if (take_words(cmd, argc, argv, o) < 0)
         return -1;
@@ -211,16 +224,22 @@ opt_parse(const struct command *cmd, int argc, char **argv, void *o)
     if (read_config(cmd, o) < 0)
         return -1;
     /* Again from the start, now that the lower layers of defaults are known. */
-    first = xmemdup(o, sizeof(struct common));
-    free(common->args);
+    free_words(cmd, o);
+    first = *common;
     memset(o, 0, cmd->size);
-    *common = *(struct common *)first;
-    free(first);
+    *common = first;
     if (set_defaults(cmd, o) < 0)
         return -1;
     if (common->section != NULL)
         set_from_section(cmd, common->section, o);
     return take_words(cmd, argc, argv, o);
+}
+
+void
+opt_free(const struct command *cmd, void *o)
+{
+    free_words(cmd, o);
+    conf_free(((struct common *)o)->conf);
 }
 
 static void
