@@ -250,42 +250,44 @@ users_schemas="NOT IN ('mysql', 'sys', 'information_schema',
     'performance_schema')"
 
 # One SELECT a table, written by the server itself.  Floats go as DOUBLE, whose
-# text is exact; HEX() of a number would round it.
+# text is exact; HEX() of a number would round it.  Each view of the
+# information_schema is gone through once: with a thousand tables it is slow.
 truth_rows()
 {
     mysql_client --socket="$1" -N -B --raw -e "
         SET SESSION group_concat_max_len = 1 << 26;
-        SELECT CONCAT('SELECT ', QUOTE(CONCAT(c.table_schema, '.',
-            c.table_name)), GROUP_CONCAT(', ', IFNULL(CASE
-            WHEN data_type IN ('float', 'double') THEN
-                CONCAT('HEX(CAST(', n, '*1e0 AS CHAR))')
-            WHEN data_type = 'bit' THEN CONCAT('HEX(', n, '+0)')
-            WHEN data_type IN ('enum', 'set') THEN
-                CONCAT('HEX(', n, '+0), HEX(', n, ')')
-            WHEN data_type IN ('geometry', 'point', 'linestring', 'polygon',
-                'multipoint', 'multilinestring', 'multipolygon',
-                'geometrycollection') THEN
-                CONCAT('HEX(ST_AsWKB(', n, ')), ST_SRID(', n, ')')
-            WHEN character_maximum_length IS NOT NULL THEN
-                CONCAT('HEX(', n, ')')
-            END, CONCAT('HEX(CAST(', n, ' AS CHAR))'))
-            ORDER BY ordinal_position SEPARATOR ''),
-            IF(MAX(versioned) AND MAX(hidden), ', ROW_START, ROW_END', ''),
-            ' FROM \`', REPLACE(c.table_schema, '\`', '\`\`'), '\`.\`',
-            REPLACE(c.table_name, '\`', '\`\`'), '\`',
-            IF(MAX(versioned), ' FOR SYSTEM_TIME ALL', ''), ';')
-        FROM (SELECT *, CONCAT('\`', REPLACE(column_name, '\`', '\`\`'), '\`')
-                AS n FROM information_schema.columns) c
+        SELECT CONCAT('SELECT ', QUOTE(CONCAT(table_schema, '.', table_name)),
+            columns, IF(versioned AND NOT shown, ', ROW_START, ROW_END', ''),
+            ' FROM \`', REPLACE(table_schema, '\`', '\`\`'), '\`.\`',
+            REPLACE(table_name, '\`', '\`\`'), '\`',
+            IF(versioned, ' FOR SYSTEM_TIME ALL', ''), ';')
+        FROM (SELECT table_schema, table_name,
+                MAX(IFNULL(generation_expression, '') = 'ROW START') AS shown,
+                GROUP_CONCAT(', ', IFNULL(CASE
+                    WHEN data_type IN ('float', 'double') THEN
+                        CONCAT('HEX(CAST(', n, '*1e0 AS CHAR))')
+                    WHEN data_type = 'bit' THEN CONCAT('HEX(', n, '+0)')
+                    WHEN data_type IN ('enum', 'set') THEN
+                        CONCAT('HEX(', n, '+0), HEX(', n, ')')
+                    WHEN data_type IN ('geometry', 'point', 'linestring',
+                        'polygon', 'multipoint', 'multilinestring',
+                        'multipolygon', 'geometrycollection') THEN
+                        CONCAT('HEX(ST_AsWKB(', n, ')), ST_SRID(', n, ')')
+                    WHEN character_maximum_length IS NOT NULL THEN
+                        CONCAT('HEX(', n, ')')
+                    END, CONCAT('HEX(CAST(', n, ' AS CHAR))'))
+                    ORDER BY ordinal_position SEPARATOR '') AS columns
+            FROM (SELECT *, CONCAT('\`', REPLACE(column_name, '\`', '\`\`'),
+                    '\`') AS n FROM information_schema.columns
+                WHERE table_schema $users_schemas) c
+            GROUP BY table_schema, table_name) x
         JOIN (SELECT table_schema, table_name,
-                table_type = 'SYSTEM VERSIONED' AS versioned,
-                NOT EXISTS (SELECT 1 FROM information_schema.columns v
-                    WHERE v.table_schema = t.table_schema
-                    AND v.table_name = t.table_name
-                    AND v.generation_expression = 'ROW START') AS hidden
-            FROM information_schema.tables t
+                MAX(table_type = 'SYSTEM VERSIONED') AS versioned
+            FROM information_schema.tables
             WHERE table_type IN ('BASE TABLE', 'SYSTEM VERSIONED')
-            AND table_schema $users_schemas) t USING (table_schema, table_name)
-        GROUP BY c.table_schema, c.table_name" >"$2.sql"
+            AND table_schema $users_schemas
+            GROUP BY table_schema, table_name) t
+            USING (table_schema, table_name)" >"$2.sql"
     mysql_client --socket="$1" -N -B --init-command="SET time_zone = '+00:00',
         sql_mode = '', character_set_results = utf8mb4" <"$2.sql" >"$2.raw"
 }
