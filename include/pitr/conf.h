@@ -24,7 +24,8 @@ struct conf_server { /* strings are NULL where nothing is said */
     const char *acknowledge; /* "local", "no" */
     const char *signer; /* what the reader expects, "ed25519:..." */
     /* the vaults */
-    const char *vault; /* URLs, with blanks or commas between */
+    const char *vault; /* URLs, with blanks or commas between; the key may be
+                          there several times */
     const char *ssh_config, *ssh_identity, *ssh_known_hosts, *ssh_jump;
     uint64_t ship_limit; /* bytes a second, to each; 0: none */
     /* the work */

@@ -175,6 +175,13 @@ take_key(void *user, const char *section, const char *name, const char *value)
         err_set(ERR_USAGE, "%s line %u: there is no key \"%s\"", r->path,
             r->line, name);
         err_hint("pitr.conf(5) lists the keys.");
+    } else if ((r->seen >> (row - conf_keys) & 1) && row->field == KEY(vault)) {
+        /* Several of them hardly fit on a line. */
+        char *both = xasprintf("%s %s", s->vault, value);
+
+        s->vault = keep_value(r->conf, both);
+        free(both);
+        rc = 0;
     } else if (r->seen >> (row - conf_keys) & 1) {
         err_set(ERR_USAGE, "%s: it is there twice", where);
     } else {

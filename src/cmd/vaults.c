@@ -105,6 +105,16 @@ ship_one(struct one *o)
     return rc;
 }
 
+/* Most errors name the vault already. */
+static void
+warn(const struct one *o)
+{
+    bool named = strstr(err_text(), "sftp://") != NULL;
+
+    log_warn("%s%snot shipped: %s. %s", named ? "" : o->url, named ? "" : ": ",
+        err_text(), err_hint_text());
+}
+
 /* The capture goes on whatever is wrong with a vault; what is wrong is said
  * when it begins, and tried again. */
 static void
@@ -116,8 +126,7 @@ ship_on_and_on(struct one *o)
         uint64_t until = time_mono_us() + AGAIN_US;
 
         if (said == NULL || strcmp(said, err_text()) != 0)
-            log_warn("nothing is shipped to %s: %s. %s", o->url, err_text(),
-                err_hint_text());
+            warn(o);
         free(said);
         said = xstrdup(err_text());
         err_clear();
@@ -141,10 +150,19 @@ work(void *arg, unsigned index)
     if (ship_one(o) < 0) {
         /* The others go on, so it is said now. */
         if (v->conf.background || (v->n > 1 && !stopping(v)))
-            log_warn("%s: %s. %s", o->url, err_text(), err_hint_text());
+            warn(o);
         o->error = err_take();
     }
     return 0;
+}
+
+static bool
+has(const struct vaults *v, const char *url)
+{
+    for (size_t i = 0; i < v->n; i++)
+        if (strcmp(v->v[i].url, url) == 0)
+            return true;
+    return false;
 }
 
 struct vaults *
@@ -157,6 +175,10 @@ vaults_start(const struct vaults_conf *c)
     v->conf = *c;
     v->ssh = vaults_ssh(c->section);
     while ((url = next_url(&p)) != NULL) {
+        if (has(v, url)) {
+            free(url);
+            continue;
+        }
         v->v = xgrow(v->v, v->n, &v->cap, sizeof *v->v);
         v->v[v->n++] = (struct one){.all = v, .url = url};
     }

@@ -15,6 +15,10 @@
 #define POLL_US UINT64_C(200000)
 #define PAUSE_US UINT64_C(500000)
 #define PAUSE_MAX_US (60 * SECOND_US)
+/* So many times longer where the vault answers and refuses: each attempt to go
+ * on with an object on a full disk may leave an empty extent, and their number
+ * is limited. */
+#define REFUSED_TIMES 10
 /* With `once`: attempts in a row of which none got further. */
 #define ONCE_TRIES 3
 
@@ -76,7 +80,7 @@ warn_once(struct ship *s)
 static int
 sessions(struct ship *s)
 {
-    uint64_t most = s->conf->retry_us != 0 ? s->conf->retry_us : PAUSE_MAX_US;
+    uint64_t most;
 
     for (;;) {
         int rc = ship_session(s);
@@ -88,9 +92,12 @@ sessions(struct ship *s)
         }
         if (rc == 0 || !may_mend(s))
             return rc;
+        most = s->conf->retry_us != 0 ? s->conf->retry_us : PAUSE_MAX_US;
+        if (err_kind() != ERR_UNREACHABLE)
+            most *= REFUSED_TIMES;
         warn_once(s);
         err_clear();
-        ship_sleep(s, MIN(most, PAUSE_US << MIN(s->tries, 10u)));
+        ship_sleep(s, MIN(most, PAUSE_US << MIN(s->tries, 11u)));
         s->tries++;
     }
 }

@@ -25,7 +25,7 @@ struct ship_item {
     uint64_t local; /* bytes, when last looked at */
     uint64_t there; /* bytes on the vault, when connected */
     bool on_vault;
-    bool fresh;   /* of the latest look only */
+    bool fresh; /* of the latest look only */
     enum ship_state state;
 };
 
@@ -93,8 +93,8 @@ struct ship {
     pthread_cond_t changed;
     struct ship_table table;
     struct ship_report report;
-    bool worked;    /* has been connected to the right vault */
-    bool outage;    /* warned of; nothing got there since */
+    bool worked; /* has been connected to the right vault */
+    bool outage; /* warned of; nothing got there since */
     uint64_t outage_us;
     unsigned tries; /* since something got there */
 };

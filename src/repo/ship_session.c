@@ -315,7 +315,8 @@ ship_session(struct ship *s)
     if (look_there(s) < 0 || look_here(s) < 0 || look_here(s) < 0)
         goto out;
     s->worked = true;
-    say_behind(s);
+    if (!s->outage)
+        say_behind(s);
     rc = run_workers(s);
 
 out:
