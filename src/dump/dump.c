@@ -295,6 +295,8 @@ dump_free(struct dump *d)
 {
     dump_lock_release(d);
     dump_guard_release(d);
+    dump_hold_end(d);
+    db_close(d->holder);
     for (unsigned i = 0; d->conn != NULL && i < d->conf->jobs; i++)
         db_close(d->conn[i]);
     free(d->conn);
@@ -319,15 +321,16 @@ static int
 capture(struct dump *d)
 {
     uint64_t total = 0;
+    int rc;
 
     for (size_t i = 0; i < d->tables; i++)
         total += d->table[i].est_bytes;
     progress_start("backup", total);
-    if (dump_rows_run(d) < 0) {
-        progress_stop();
-        return -1;
-    }
+    rc = dump_hold_watch(d) < 0 ? -1 : dump_rows_run(d);
     progress_stop();
+    dump_hold_end(d);
+    if (rc < 0)
+        return -1;
     if (warn_of_the_rest(d) < 0 || dump_pos_now(d->main, &d->end_at) < 0)
         return -1;
     dump_guard_release(d);

@@ -70,6 +70,11 @@ struct dump {
     struct db *guard; /* BACKUP STAGE */
     struct db *lock;  /* LOCK TABLES */
     bool guard_held, lock_held;
+    bool table_busy; /* the catalogue could not be read because of DDL */
+    struct db *holder;           /* has all tables open, and looks around */
+    bool held, holding_over, holding_watched;
+    pthread_t holding_thread;
+    pthread_cond_t holding;
     size_t locked_tables; /* those without transactions */
     bool log_incomplete;  /* equal positions do not mean equal snapshots */
     uint64_t guard_since, lock_since;
@@ -124,6 +129,12 @@ void dump_hint_blocker(struct dump *d);
 /* dump_snapshot.c */
 int dump_connect(struct dump *d);
 int dump_snapshot(struct dump *d);
+
+/* dump_holder.c */
+int dump_hold_take(struct dump *d);
+void dump_hold_release(struct dump *d);
+int dump_hold_watch(struct dump *d);
+void dump_hold_end(struct dump *d);
 
 /* dump_tables.c */
 #define DUMP_NOT_SYSTEM(column)                                                \

@@ -19,7 +19,7 @@
 
 #define TRIES_UNLOCKED 8
 #define TRIES_XA 20
-#define TRIES_WHOLE 5
+#define TRIES_WHOLE 20
 #define LOCK_WAIT_TIMEOUT 1205
 #define ACCESS_DENIED 1227
 /* Who only reads holds up nobody by waiting, but it has to end. */
@@ -270,11 +270,32 @@ look_around(struct dump *d)
 
     if (db_value(d->main, &text, "SELECT @@global.gtid_binlog_pos") < 0)
         return -1;
+    d->table_busy = false;
     if (gtid_pos_parse(text != NULL ? text : "", &d->before) == 0 &&
-        dump_tables_read(d) == 0)
+        dump_tables_read(d) == 0 && !d->table_busy)
         rc = dump_units_make(d);
+    if (db_errno(d->main) == LOCK_WAIT_TIMEOUT)
+        d->table_busy = true;
     free(text);
     return rc;
+}
+
+/*
+ * Nothing keeps DDL out yet, so a table may go while it is looked at; then the
+ * log has DDL since, and it was not for another reason that this failed.
+ * Returns 0 for another try, -1 with the error as it was.
+ */
+static int
+look_again(struct dump *d)
+{
+    struct err_saved *error = err_take();
+
+    if (d->table_busy || dump_watch_early(d) == 0) {
+        err_saved_free(error);
+        return 0;
+    }
+    err_clear();
+    return err_put(error);
 }
 
 /*
@@ -282,15 +303,34 @@ look_around(struct dump *d)
  *
  * The catalogue is read before the locks are taken, for a writer may hold one
  * of its tables while it waits for our locks.  DDL that comes in between is
- * seen in the log, and then all is done again.
+ * seen in the log, and then all is done again: with DDL kept out first, in
+ * case there is always some; then a wait for a table has to be bounded.
  */
 static int
-attempt(struct dump *d)
+attempt(struct dump *d, bool again)
 {
     int rc;
 
-    if (wait_for_xa(d) < 0 || look_around(d) < 0 || dump_guard_take(d) < 0 ||
-        dump_lock_take(d) < 0 || take(d) < 0)
+    if (wait_for_xa(d) < 0)
+        return -1;
+    if (again &&
+        (dump_guard_take(d) < 0 ||
+            db_exec(d->main, "SET SESSION lock_wait_timeout=%llu",
+                (unsigned long long)MAX(d->conf->lock_wait_us / 1000000, 1)) <
+                0))
+        return -1;
+    rc = look_around(d);
+    if (rc < 0)
+        return look_again(d);
+    if (again &&
+        db_exec(d->main,
+            "SET SESSION lock_wait_timeout=@@global.lock_wait_timeout") < 0)
+        return -1;
+    if (!again && dump_guard_take(d) < 0)
+        return -1;
+    if ((rc = dump_hold_take(d)) <= 0)
+        return rc;
+    if (dump_lock_take(d) < 0 || take(d) < 0)
         return -1;
     if ((rc = no_prepared_xa(d, false)) <= 0)
         return rc;
@@ -306,6 +346,7 @@ forget(struct dump *d, size_t warnings)
 
     dump_lock_release(d);
     dump_guard_release(d);
+    dump_hold_release(d);
     dump_units_free(d);
     dump_tables_free(d);
     dump_objects_free(&d->accounts);
@@ -320,7 +361,7 @@ dump_snapshot(struct dump *d)
     size_t warnings = d->m->warnings;
 
     for (int i = 0; i < TRIES_WHOLE; i++) {
-        int rc = attempt(d);
+        int rc = attempt(d, i > 0);
 
         if (rc < 0)
             return -1;
@@ -334,7 +375,7 @@ dump_snapshot(struct dump *d)
         }
         log_debug("the snapshot is taken again");
         forget(d, warnings);
-        if (stop_sleep_us(200000))
+        if (stop_sleep_us(100000 + (uint64_t)i * 20000))
             return stop_error();
     }
     err_set(ERR_FAILED,

@@ -41,6 +41,11 @@ add_table(struct dump *d, const char *const *cell)
     struct dump_table *t;
     struct manifest_table *mt;
 
+    if (cell[3] == NULL && cell[6] != NULL &&
+        strncasecmp(cell[6], "Lock wait timeout", 17) == 0) {
+        d->table_busy = true; /* somebody's DDL: looked at again */
+        return;
+    }
     if (cell[3] == NULL) {
         dump_warn(d,
             "table %s.%s cannot be opened and is not in the backup: "

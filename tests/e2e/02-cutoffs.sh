@@ -65,6 +65,8 @@ definitions()
 }
 
 source_server
+# A read lock and row locks can wait for each other: not for long.
+sql "$SRC" "SET GLOBAL innodb_lock_wait_timeout = 2"
 shop_schema | mysql_client --socket="$SRC"
 shop_rows 2000 | mysql_client --socket="$SRC"
 bank | mysql_client --socket="$SRC"
