@@ -93,23 +93,34 @@ moment_by_time()
 # taken, and the position is the server's.
 moment_by_gtid()
 {
-    local gtid
-    coproc LOCK { exec mariadb --no-defaults --user=root --socket="$SRC" -N -B \
-        --unbuffered; }
-    echo "FLUSH TABLES WITH READ LOCK; SELECT @@gtid_binlog_pos;" \
-        >&"${LOCK[1]}"
-    read -r gtid <&"${LOCK[0]}"
+    local gtid try lock
+    # Beside DDL the server may refuse the lock as a deadlock.
+    for try in 1 2 3 4 5; do
+        read_lock && break
+        [ $try != 5 ] || fail "there is no read lock to be had"
+    done
     truth "$SRC" "$T/truth$1"
     sleep 1
     [ "$(position)" = "$gtid" ] || fail "the read lock does not hold"
     last[$1]=$gtid
     eval "exec ${LOCK[1]}>&-"
-    wait "$LOCK_PID"
+    wait "$lock" || true
     case $2 in
     --until-gtid) cutoff[$1]="--until-gtid $gtid" ;;
     --before-gtid)
         cutoff[$1]="--before-gtid ${gtid%-*}-$((${gtid##*-} + 1))" ;;
     esac
+}
+
+# In a session of its own; gives gtid and lock.
+read_lock()
+{
+    coproc LOCK { exec mariadb --no-defaults --user=root --socket="$SRC" -N -B \
+        --unbuffered; }
+    echo "FLUSH TABLES WITH READ LOCK; SELECT @@gtid_binlog_pos;" \
+        >&"${LOCK[1]}"
+    lock=$LOCK_PID
+    read -r gtid <&"${LOCK[0]}" && [ -n "$gtid" ]
 }
 
 declare -A cutoff last
