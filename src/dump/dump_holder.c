@@ -22,6 +22,7 @@
 #include "pitr/times.h"
 
 #define LOCK_WAIT_TIMEOUT 1205
+#define NO_SUCH_TABLE 1146
 #define PERIOD_US 250000
 
 static int
@@ -55,9 +56,10 @@ dump_hold_take(struct dump *d)
 
         if (t->locked || t->number == UINT32_MAX || hold_table(d, t) == 0)
             continue;
-        if (db_errno(d->holder) != LOCK_WAIT_TIMEOUT)
+        if (db_errno(d->holder) != LOCK_WAIT_TIMEOUT &&
+            db_errno(d->holder) != NO_SUCH_TABLE)
             return -1;
-        log_debug("table %s.%s is being altered", t->schema, t->name);
+        log_debug("table %s.%s is being altered, or gone", t->schema, t->name);
         err_clear();
         dump_hold_release(d);
         return 0;

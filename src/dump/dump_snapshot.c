@@ -21,6 +21,7 @@
 #define TRIES_XA 20
 #define TRIES_WHOLE 20
 #define LOCK_WAIT_TIMEOUT 1205
+#define NO_SUCH_TABLE 1146
 #define ACCESS_DENIED 1227
 /* Who only reads holds up nobody by waiting, but it has to end. */
 #define READER_WAIT "SET SESSION lock_wait_timeout=600"
@@ -274,8 +275,14 @@ look_around(struct dump *d)
     if (gtid_pos_parse(text != NULL ? text : "", &d->before) == 0 &&
         dump_tables_read(d) == 0 && !d->table_busy)
         rc = dump_units_make(d);
-    if (db_errno(d->main) == LOCK_WAIT_TIMEOUT)
+    if (rc < 0 &&
+        (db_errno(d->main) == LOCK_WAIT_TIMEOUT ||
+            db_errno(d->main) == NO_SUCH_TABLE))
         d->table_busy = true;
+    if (rc < 0 && err_kind() == ERR_NONE) {
+        err_set(ERR_FAILED, "definitions of tables change all the time");
+        err_hint("Run the backup at a quieter time.");
+    }
     free(text);
     return rc;
 }
@@ -307,7 +314,7 @@ look_again(struct dump *d)
  * case there is always some; then a wait for a table has to be bounded.
  */
 static int
-attempt(struct dump *d, bool again)
+attempt(struct dump *d, bool again, bool last)
 {
     int rc;
 
@@ -321,7 +328,7 @@ attempt(struct dump *d, bool again)
         return -1;
     rc = look_around(d);
     if (rc < 0)
-        return look_again(d);
+        return last ? -1 : look_again(d);
     if (again &&
         db_exec(d->main,
             "SET SESSION lock_wait_timeout=@@global.lock_wait_timeout") < 0)
@@ -361,7 +368,7 @@ dump_snapshot(struct dump *d)
     size_t warnings = d->m->warnings;
 
     for (int i = 0; i < TRIES_WHOLE; i++) {
-        int rc = attempt(d, i > 0);
+        int rc = attempt(d, i > 0, i + 1 == TRIES_WHOLE);
 
         if (rc < 0)
             return -1;

@@ -262,10 +262,12 @@ dump_tables_read(struct dump *d)
     if (read_tables(d) < 0 || read_columns(d) < 0)
         return err_wrap("reading the catalogue");
     for (size_t i = 0; i < d->tables; i++)
-        if (d->table[i].number != UINT32_MAX && d->table[i].select == NULL)
+        if (d->table[i].number != UINT32_MAX && d->table[i].select == NULL) {
+            d->table_busy = true; /* dropped between the two questions? */
             return err_set(ERR_FAILED,
                 "table %s.%s has no columns that could be read",
                 d->table[i].schema, d->table[i].name);
+        }
     return 0;
 }
 
