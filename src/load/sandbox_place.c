@@ -220,10 +220,10 @@ sandbox_argv(const struct sandbox_place *p, int lower_case)
 {
     static const char *const fixed[] = {"--skip-networking",
         "--event-scheduler=OFF", "--skip-slave-start", "--skip-log-bin",
-        "--max-allowed-packet=1G", "--slave-max-allowed-packet=1G",
-        "--innodb-log-file-size=512M", "--innodb-log-buffer-size=32M",
-        "--innodb-sort-buffer-size=16M", "--relay-log=relay",
-        "--key-buffer-size=64M", "--secure-file-priv="};
+        "--replicate-annotate-row-events=OFF", "--max-allowed-packet=1G",
+        "--slave-max-allowed-packet=1G", "--innodb-log-file-size=512M",
+        "--innodb-log-buffer-size=32M", "--innodb-sort-buffer-size=16M",
+        "--relay-log=relay", "--key-buffer-size=64M", "--secure-file-priv="};
     char **a = xcalloc(ARGS, sizeof *a);
     size_t n = 0;
 

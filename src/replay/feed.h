@@ -99,6 +99,7 @@ struct feed_session { /* what the I/O thread has told us */
     bool has_state;
     struct gtid_pos state; /* @slave_connect_state */
     uint64_t heartbeat_us; /* 0: none asked for */
+    bool annotated; /* it wants Annotate_rows, the texts of row changes */
 };
 struct feed_answers {   /* what it is told */
     uint32_t server_id; /* of the primary that is played */

@@ -17,6 +17,8 @@
 #define COM_QUERY 3
 #define COM_PING 14
 #define COM_BINLOG_DUMP 18
+#define DUMP_ANNOTATE_ROWS                                                     \
+    2 /* sql/sql_repl.h, BINLOG_SEND_ANNOTATE_ROWS_EVENT */
 #define COM_REGISTER_SLAVE 21
 #define COM_SET_OPTION 27
 
@@ -206,6 +208,8 @@ feed_command(struct feed_conn *c, struct cur in,
         feed_packet_eof(c);
         return FEED_ANSWERED;
     case COM_BINLOG_DUMP:
+        cur_u32(&in); /* position: none with GTIDs */
+        s->annotated = (cur_u16(&in) & DUMP_ANNOTATE_ROWS) != 0;
         if (s->has_state)
             return FEED_DUMP;
         feed_packet_error(c, 1236, "HY000", "only a replica with GTIDs is fed");
