@@ -402,7 +402,7 @@ print_grants(const struct conf_server *s)
     buf_fmt(&text,
         "-- give it a password: IDENTIFIED BY '...', or, over the "
         "socket, IDENTIFIED VIA unix_socket\n"
-        "CREATE USER IF NOT EXISTS %s;\n%s",
+        "CREATE USER IF NOT EXISTS %s;\n%s;\n",
         account, grants);
     rc = report_out(&text);
     free(account);

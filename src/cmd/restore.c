@@ -264,7 +264,7 @@ report_done(const struct restore *o, const struct work *w, uint64_t begun_us)
     if (o->sandbox != NULL)
         buf_fmt(&text,
             "The server runs in %s; its socket is %s.\n"
-            "Stop it with: mariadb-admin --socket=%s shutdown\n",
+            "Stop it with: mariadb --socket=%s -e SHUTDOWN\n",
             o->sandbox, restore_target_db(w->target)->socket,
             restore_target_db(w->target)->socket);
     rc = report_out(&text);

@@ -200,7 +200,7 @@ require_grants(struct dump *d)
             "the account lacks privileges for a backup: "
             "%s",
             buf_cstr(&missing));
-        err_hint("\"pitr check\" prints the GRANT statements to run.");
+        err_hint("\"pitr check --grants\" prints the statements to run.");
     }
     buf_free(&missing);
     return rc;

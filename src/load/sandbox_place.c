@@ -295,7 +295,7 @@ sandbox_readme(const struct sandbox_place *p)
         "Connect, as the system user %s:\n"
         "    mariadb --no-defaults --socket=%s --user=%s\n\n"
         "Stop:\n"
-        "    mariadb-admin --no-defaults --socket=%s --user=%s shutdown\n\n"
+        "    mariadb --no-defaults --socket=%s --user=%s -e SHUTDOWN\n\n"
         "Start again:\n"
         "    %s --no-defaults%s --datadir=%s \\\n"
         "        --tmpdir=%s --socket=%s --pid-file=%s \\\n"
