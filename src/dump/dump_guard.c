@@ -17,7 +17,6 @@
 #include "pitr/mem.h"
 #include "pitr/times.h"
 
-#define LOCK_WAIT_TIMEOUT 1205
 
 static bool
 is_one_of(const char *const *list, size_t n, const char *engine)

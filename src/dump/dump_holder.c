@@ -21,8 +21,6 @@
 #include "pitr/mem.h"
 #include "pitr/times.h"
 
-#define LOCK_WAIT_TIMEOUT 1205
-#define NO_SUCH_TABLE 1146
 #define PERIOD_US 250000
 
 static int

@@ -24,6 +24,10 @@
 #include "pitr/dump.h"
 #include "pitr/schema.h"
 
+/* Numbers of the server's errors, as db_errno() gives them. */
+#define LOCK_WAIT_TIMEOUT 1205
+#define NO_SUCH_TABLE 1146
+
 /* A place in the server's log, to tell what came first. */
 struct dump_pos {
     char *file; /* NULL: not known */

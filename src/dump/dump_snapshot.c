@@ -20,8 +20,6 @@
 #define TRIES_UNLOCKED 8
 #define TRIES_XA 20
 #define TRIES_WHOLE 20
-#define LOCK_WAIT_TIMEOUT 1205
-#define NO_SUCH_TABLE 1146
 #define ACCESS_DENIED 1227
 /* Who only reads holds up nobody by waiting, but it has to end. */
 #define READER_WAIT "SET SESSION lock_wait_timeout=600"
