@@ -15,16 +15,23 @@ struct catalog {
     size_t n_broken;
     struct segment_info *segment; /* by sequence */
     size_t segments;
+    size_t breaks; /* segments whose link does not hold */
 };
 
 /*
- * Reads the headers of all objects and checks signatures and links.  A link
- * that does not hold is ERR_VERIFY.  A manifest that is damaged is warned of,
- * and its backup does not count; ERR_VERIFY where no whole backup is left.
+ * Reads the headers of all objects and checks signatures and links.  What is
+ * damaged does not fail the rest, but is warned of: a backup whose manifest is
+ * does not count (ERR_VERIFY where no whole backup is left); a segment that is,
+ * or is missing, breaks the log in two, and nothing goes across the break.
  */
 struct catalog *catalog_load(struct repo *r);
-/* Only the log, into a catalogue that has none.  0, or -1. */
+/* Only the log, into a catalogue that has none, without a warning.  0, or -1. */
 int catalog_load_log(struct repo *r, struct catalog *c);
+/* The first break at or after segment i; NULL. */
+const struct segment_info *catalog_break(const struct catalog *c, size_t i);
+/* One past the last segment of the run that starts at `first`: the next one is
+ * of another epoch, or its link is broken. */
+size_t catalog_run_end(const struct catalog *c, size_t first);
 void catalog_free(struct catalog *c);
 
 /* A span of time to any moment of which can be restored. */
@@ -73,10 +80,13 @@ struct plan {
     size_t first_segment, segments; /* 0 segments: the backup alone */
     struct cutoff cutoff;
     bool broken_end; /* there is more log, beyond a gap */
+    const char *damage; /* the same, beyond a break: why; borrowed from the
+                           catalogue; NULL */
 };
 /*
  * Pure.  ERR_GAP where the cutoff is outside of the windows (the error's hint
- * lists them).  backup_id (may be NULL) forces one.  For the newest state the
+ * lists them); ERR_VERIFY where that is so because something is damaged, and
+ * where the newest state is beyond what is.  backup_id (may be NULL) forces one.  For the newest state the
  * backup whose log reaches furthest is taken, for a moment the newest before
  * it, for a GTID the newest that does not yet include it.
  */

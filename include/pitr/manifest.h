@@ -78,6 +78,11 @@ int manifest_store(struct repo *r, const struct manifest *m);
 struct manifest *manifest_load(struct repo *r, const char *id,
     const struct secret_key *key);
 
+/* Is all there that it lists, as large and with those digests?  Reads no
+ * content (manifest_check.c).  ERR_VERIFY. */
+int manifest_check(
+    struct repo *r, const struct manifest *m, unsigned jobs);
+
 /* The public note. */
 void backup_info_format(const struct backup_info *i, struct buf *out);
 int backup_info_parse(const void *p, size_t n, struct backup_info *out);

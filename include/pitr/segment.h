@@ -137,6 +137,9 @@ struct segment_info {
     bool closed;
     struct segment_start start;
     struct segment_state state; /* at its end */
+    /* Why what is before it in the catalogue is not what its link names, for
+     * people: something is damaged or missing.  NULL where the link holds. */
+    char *broken;
 };
 void segment_info_free(struct segment_info *s);
 

@@ -373,7 +373,11 @@ check_repository(const struct conf_server *s, struct findings *f)
         fault(f);
     else if (c->backups == 0)
         doubt(f, "there is no backup yet: run \"pitr backup\"");
-    else
+    else if (c->breaks > 0) {
+        err_set(
+            ERR_VERIFY, "the log is broken: %s", catalog_break(c, 0)->broken);
+        fault(f);
+    } else
         good(f, "%zu backup%s, %zu segment%s, every link holds", c->backups,
             c->backups == 1 ? "" : "s", c->segments,
             c->segments == 1 ? "" : "s");

@@ -18,6 +18,21 @@ static const struct opt list_opts[] = {
     {"json", 0, OPT_FLAG, FIELD(json), NULL, 0, 0, NULL, "for scripts", NULL},
     {0}};
 
+/* All was listed; but damage must not go unnoticed in a script. */
+static int
+conclude(const struct catalog *c)
+{
+    if (c->breaks == 0)
+        return 0;
+    err_set(ERR_VERIFY,
+        "the log is broken in %zu place%s: no moment within "
+        "can be restored",
+        c->breaks, c->breaks == 1 ? "" : "s");
+    return err_hint("\"pitr verify\" names all that is damaged. Take it from "
+                    "another copy of the repository, and look at this disk; "
+                    "make a new backup now.");
+}
+
 static int
 list_run(void *arg)
 {
@@ -35,7 +50,8 @@ list_run(void *arg)
         list_json(repo, c, &pins, &text);
     else
         list_text(repo, c, &pins, &text);
-    rc = report_out(&text);
+    if (report_out(&text) == 0)
+        rc = conclude(c);
 
 out:
     buf_free(&text);

@@ -54,6 +54,8 @@ put_segment(struct json *j, const struct segment_info *s)
         json_time(j, "complete_until", s->state.complete_until_us);
     if (s->start.cause == SEGMENT_GAP)
         json_str(j, "gap", s->start.why);
+    if (s->broken != NULL)
+        json_str(j, "broken", s->broken);
     json_end_object(j);
 }
 

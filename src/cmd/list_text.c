@@ -50,9 +50,9 @@ begin_us(const struct segment_info *s)
         : s->start.started_us;
 }
 
-/* The segments [i, end) of one epoch. */
+/* The segments [i, end), a run. */
 static void
-put_epoch(const struct catalog *c, size_t i, size_t end, struct buf *out)
+put_run(const struct catalog *c, size_t i, size_t end, struct buf *out)
 {
     const struct segment_info *first = &c->segment[i];
     const struct segment_info *last = &c->segment[end - 1];
@@ -65,7 +65,9 @@ put_epoch(const struct catalog *c, size_t i, size_t end, struct buf *out)
         bytes += c->segment[k].size;
         groups += c->segment[k].state.groups;
     }
-    if (first->start.cause == SEGMENT_GAP)
+    if (first->broken != NULL)
+        buf_fmt(out, "  BROKEN: %s\n", first->broken);
+    else if (first->start.cause == SEGMENT_GAP)
         buf_fmt(out, "  GAP: %s\n", first->start.why);
     buf_fmt(out, "  from %s, after GTID %s\n", time_both(begin_us(first), from),
         *begin ? begin : "(empty)");
@@ -91,11 +93,8 @@ list_text(const struct repo *r, const struct catalog *c,
     if (c->segments == 0)
         buf_str(out, "  none\n");
     for (size_t i = 0, end; i < c->segments; i = end) {
-        for (end = i + 1; end < c->segments &&
-             c->segment[end].start.epoch == c->segment[i].start.epoch;
-             end++)
-            continue;
-        put_epoch(c, i, end, out);
+        end = catalog_run_end(c, i);
+        put_run(c, i, end, out);
     }
     catalog_windows(c, &w);
     buf_str(out, "\nwhat can be restored\n");

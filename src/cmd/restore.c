@@ -285,14 +285,15 @@ restore_run(void *arg)
     if (get_target(o, &target) < 0 || open_repository(o, &w) < 0 ||
         plan_and_print(o, &w) < 0)
         goto out;
+    w.manifest =
+        manifest_load(w.repo, w.catalog->backup[w.plan.backup].id, w.key);
+    if (w.manifest == NULL ||
+        manifest_check(w.repo, w.manifest, cmd_jobs(o->jobs)) < 0)
+        goto out;
     if (o->dry_run) {
         rc = 0;
         goto out;
     }
-    w.manifest =
-        manifest_load(w.repo, w.catalog->backup[w.plan.backup].id, w.key);
-    if (w.manifest == NULL)
-        goto out;
     target.lower_case_table_names = w.manifest->info.lower_case_table_names;
     if ((w.target = restore_target_open(&target)) == NULL || do_load(o, &w) < 0)
         goto out;

@@ -1,6 +1,7 @@
 /*
  * catalog.c -- reading what a repository holds: whole backups, and the chain
- * of segments with every link checked.
+ * of segments with every link checked.  What is damaged breaks the log in two;
+ * it does not keep the rest from being used.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -157,12 +158,25 @@ is_passed_over(const char *name, uint64_t seq, const struct segment_start *next)
     return false;
 }
 
+/* err says why what is before next is not what its link names. */
+static int
+break_at(struct segment_info *next)
+{
+    if (err_kind() != ERR_VERIFY)
+        return -1;
+    if (next->broken == NULL)
+        next->broken = xstrdup(err_text());
+    err_clear();
+    return 0;
+}
+
 /*
- * An object that cannot be read, err says why.  0 if it counts as nothing: the
- * newest, of which nothing is known, or one that was passed over.  -1: damage.
+ * An object that cannot be read, err says why.  It counts as nothing: the
+ * newest, of which nothing is known, or one that was passed over; or it is
+ * damage.
  */
 static int
-unreadable(const struct store_entry *e, const struct segment_info *next)
+unreadable(const struct store_entry *e, struct segment_info *next)
 {
     if (err_kind() != ERR_VERIFY)
         return -1;
@@ -173,7 +187,7 @@ unreadable(const struct store_entry *e, const struct segment_info *next)
         return 0;
     }
     if (strcmp(next->start.prev_name, e->name) == 0)
-        return -1;
+        return break_at(next);
     err_clear();
     log_debug("%s is not of the log: passed over", e->name);
     return 0;
@@ -185,8 +199,7 @@ unreadable(const struct store_entry *e, const struct segment_info *next)
  * if it has none (aborted, see segment.h); -1.
  */
 static int
-read_end(
-    struct repo *r, struct segment_info *f, const struct segment_start *next)
+read_end(struct repo *r, struct segment_info *f, uint64_t limit)
 {
     struct seal_expect want = {.kind = SEAL_SEGMENT,
         .repo_id = r->id,
@@ -196,8 +209,6 @@ read_end(
     struct seal_header h = {0};
     struct seal_mark mark = {0};
     struct source *src = NULL;
-    bool linked = next != NULL && strcmp(next->prev_name, f->name) == 0;
-    uint64_t limit = linked ? next->prev_size : 0;
     int rc = repo_peek(r, SEAL_SEGMENT, f->name, &h, &mark);
 
     f->closed = rc > 0;
@@ -219,8 +230,8 @@ read_end(
 }
 
 /* Does b's link name a, as long and with the digest that a has? */
-static int
-check_link(const struct segment_info *a, const struct segment_info *b)
+static void
+check_link(const struct segment_info *a, struct segment_info *b)
 {
     const struct segment_start *s = &b->start;
     const char *fault = NULL;
@@ -237,12 +248,8 @@ check_link(const struct segment_info *a, const struct segment_info *b)
         fault = "their GTID positions do not meet";
     else if (s->seq <= a->start.seq)
         fault = "their numbers are out of order";
-    if (fault == NULL)
-        return 0;
-    err_set(ERR_VERIFY, "the log is broken between %s and %s: %s", a->name,
-        b->name, fault);
-    return err_hint("The repository has been damaged or tampered with. Take "
-                    "these objects from another copy of it.");
+    if (fault != NULL && b->broken == NULL)
+        b->broken = xasprintf("between %s and %s: %s", a->name, b->name, fault);
 }
 
 /* From the newest back: what one that cannot be read is, is told by the next.
@@ -277,27 +284,47 @@ by_seq(const void *a, const void *b)
                                        : 0;
 }
 
-/* 1 if it counts, 0 if not, -1. */
+/*
+ * One that another links to, and that does not have what the link says; err
+ * says why.  What it does have up to its last good mark still counts, before
+ * the break.
+ */
 static int
-read_counted(
-    struct repo *r, struct segment_info *f, const struct segment_start *next)
+read_damaged(struct repo *r, struct segment_info *f, struct segment_info *next)
 {
-    const char *name = f->name;
-    int rc;
+    int rc = break_at(next);
 
-    if (is_passed_over(name, f->start.seq, next)) {
-        log_debug("%s counts as nothing: the log goes on around it", name);
-        return 0;
-    }
-    rc = read_end(r, f, next);
     if (rc == 0)
-        log_debug("%s was begun and never written: passed over", name);
-    if (rc < 0 && err_kind() == ERR_VERIFY && next == NULL) {
-        log_warn("%s; it is the newest, and counts as nothing", err_text());
+        rc = read_end(r, f, 0);
+    if (rc < 0 && err_kind() == ERR_VERIFY) {
         err_clear();
-        return 0;
+        rc = 0;
     }
     return rc;
+}
+
+/* 1 if it counts, 0 if not, -1. */
+static int
+read_counted(struct repo *r, struct segment_info *f, struct segment_info *next)
+{
+    const struct segment_start *link = next == NULL ? NULL : &next->start;
+    bool linked = next != NULL && strcmp(link->prev_name, f->name) == 0;
+    int rc;
+
+    if (is_passed_over(f->name, f->start.seq, link)) {
+        log_debug("%s counts as nothing: the log goes on around it", f->name);
+        return 0;
+    }
+    rc = read_end(r, f, linked ? link->prev_size : 0);
+    if (rc == 0)
+        log_debug("%s was begun and never written: passed over", f->name);
+    if (rc >= 0 || err_kind() != ERR_VERIFY)
+        return rc;
+    if (linked)
+        return read_damaged(r, f, next);
+    log_warn("%s; it is the newest, and counts as nothing", err_text());
+    err_clear();
+    return 0;
 }
 
 /* From the newest back, since a link tells where the one before it ends;
@@ -306,20 +333,26 @@ static int
 read_ends(struct repo *r, struct segment_info *all, size_t *n)
 {
     struct segment_info *next = NULL;
+    bool *counts = xcalloc(*n + 1, sizeof *counts);
     size_t kept = 0;
     int rc = 1;
 
     for (size_t i = *n; i-- > 0 && rc >= 0;) {
-        rc = read_counted(r, &all[i], next == NULL ? NULL : &next->start);
-        if (rc > 0)
+        rc = read_counted(r, &all[i], next);
+        counts[i] = rc > 0;
+        /* The header of one whose end is damaged still tells its link. */
+        if (rc > 0 ||
+            (next != NULL && next->broken != NULL &&
+                strcmp(next->start.prev_name, all[i].name) == 0))
             next = &all[i];
-        if (rc == 0)
-            segment_info_free(&all[i]);
     }
     for (size_t i = 0; i < *n; i++)
-        if (all[i].name != NULL)
+        if (counts[i])
             all[kept++] = all[i];
+        else
+            segment_info_free(&all[i]);
     *n = kept;
+    free(counts);
     return rc < 0 ? -1 : 0;
 }
 
@@ -339,12 +372,14 @@ catalog_load_log(struct repo *r, struct catalog *c)
         qsort(all, n, sizeof *all, by_seq);
     if (rc == 0)
         rc = read_ends(r, all, &n);
-    for (size_t i = 1; i < n && rc == 0; i++)
-        rc = check_link(&all[i - 1], &all[i]);
+    for (size_t i = 1; i < n; i++)
+        check_link(&all[i - 1], &all[i]);
     c->segment = xcalloc(MAX(n, 1), sizeof *c->segment);
     for (size_t i = 0; i < n; i++) /* moved, to be freed with the catalogue */
         c->segment[i] = all[i];
     c->segments = n;
+    for (size_t i = 0; i < n; i++)
+        c->breaks += c->segment[i].broken != NULL;
     free(all);
     store_list_free(&l);
     return rc;
@@ -355,8 +390,12 @@ catalog_load(struct repo *r)
 {
     struct catalog *c = xcalloc(1, sizeof *c);
 
-    if (load_backups(r, c) == 0 && catalog_load_log(r, c) == 0)
-        return c;
-    catalog_free(c);
-    return NULL;
+    if (load_backups(r, c) < 0 || catalog_load_log(r, c) < 0) {
+        catalog_free(c);
+        return NULL;
+    }
+    for (size_t i = 0; i < c->segments; i++)
+        if (c->segment[i].broken != NULL)
+            log_warn("the log is broken: %s", c->segment[i].broken);
+    return c;
 }

@@ -281,11 +281,34 @@ first_needed(const struct catalog *c, const struct expire_plan *p, size_t *by)
     return *by == SIZE_MAX ? 0 : cut;
 }
 
+/*
+ * Of a broken log it cannot be told what goes on from where, and what is
+ * damaged may be mended from another copy: only what is older than every backup
+ * that stays, by its times, is let go.
+ */
+static size_t
+surely_older(const struct catalog *c, const struct expire_plan *p, size_t cut)
+{
+    uint64_t oldest = UINT64_MAX, until;
+    size_t i = 0;
+
+    for (size_t k = 0; k < c->backups; k++)
+        if (p->backup[k].keep)
+            oldest = MIN(oldest, c->backup[k].snapshot_us);
+    for (; i < cut; i++) {
+        until = segment_whole_until(&c->segment[i].state);
+        if (until == 0 || until + SKEW_US >= oldest)
+            break;
+    }
+    return i;
+}
+
 static void
 plan_segments(const struct expire_input *in, struct expire_plan *out)
 {
     const struct catalog *c = in->catalog;
-    size_t by, cut = first_needed(c, out, &by);
+    size_t by, needed = first_needed(c, out, &by);
+    size_t cut = c->breaks == 0 ? needed : surely_older(c, out, needed);
     size_t held = in->held == NULL ? c->segments : in->held_segment;
 
     out->segments = c->segments;
@@ -298,6 +321,9 @@ plan_segments(const struct expire_input *in, struct expire_plan *out)
             s->why = xstrdup(c->backups == 0
                     ? "there is no whole backup"
                     : "no backup that stays has log that goes on from it");
+        else if (i >= cut && i < needed)
+            s->why = xstrdup("the log is broken: what a backup that stays "
+                             "goes on with is not known");
         else if (i >= held && i < cut)
             s->why = xstrdup("not known to be on every vault, or after what "
                              "is not");

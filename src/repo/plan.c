@@ -3,22 +3,25 @@
  * of the catalogue; what cannot be done is refused with what can.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "pitr/catalog.h"
 #include "pitr/err.h"
+#include "pitr/mem.h"
 #include "pitr/times.h"
 
-/* ERR_GAP, with the windows as the hint. */
+/* With the windows as the hint. */
 static int
-refuse(const struct catalog *c, const char *what, const char *advice)
+refuse(const struct catalog *c, enum err_kind kind, const char *what,
+    const char *advice)
 {
     struct windows w;
     struct buf text = {0};
 
     catalog_windows(c, &w);
     windows_text(c, &w, &text);
-    err_set(ERR_GAP, "%s", what);
+    err_set(kind, "%s", what);
     err_hint("%sWhat can be restored:\n%s", advice, buf_cstr(&text));
     buf_free(&text);
     windows_free(&w);
@@ -71,10 +74,54 @@ reaches(const struct catalog *c, size_t backup, const struct cutoff *cut,
     return false;
 }
 
+/* Could a log without damage lead from this backup to the cutoff? */
+static bool
+is_before_cutoff(const struct backup_info *b, const struct cutoff *cut)
+{
+    return cut->kind == CUTOFF_TIME ? b->snapshot_us <= cut->us
+                                    : !gtid_pos_includes(&b->gtid, &cut->gtid);
+}
+
+/* The damage but for which the cutoff might have been reached; NULL. */
+static const char *
+damage_before(
+    const struct catalog *c, const struct cutoff *cut, const char *backup_id)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < c->backups; i++)
+        if (backup_id == NULL || strcmp(backup_id, c->backup[i].id) == 0)
+            any |= is_before_cutoff(&c->backup[i], cut);
+    for (size_t i = 0; i < c->segments && any; i++) {
+        const struct segment_state *s = &c->segment[i].state;
+        bool there = cut->kind == CUTOFF_TIME
+            ? cut->us <= segment_whole_until(s)
+            : gtid_pos_includes(&s->gtid, &cut->gtid);
+
+        if (c->segment[i].broken != NULL && there)
+            return c->segment[i].broken;
+    }
+    return NULL;
+}
+
+/* Something was changed or taken away: what that keeps from being restored. */
+static int
+refuse_damage(const struct catalog *c, const char *what, const char *damage)
+{
+    char *text = xasprintf("%s: the log is broken: %s", what, damage);
+
+    refuse(c, ERR_VERIFY, text,
+        "Take what is damaged from another copy of the repository; \"pitr "
+        "verify\" names all of it. ");
+    free(text);
+    return -1;
+}
+
 static int
 refuse_cutoff(
     const struct catalog *c, const struct cutoff *cut, const char *backup_id)
 {
+    const char *damage = damage_before(c, cut, backup_id);
     char text[TIME_BOTH + GTID_TEXT + 160], when[TIME_BOTH], gtid[GTID_TEXT];
     const char *from = backup_id == NULL ? "" : " from that backup";
 
@@ -88,7 +135,9 @@ refuse_cutoff(
             "the transaction %s is not in the log "
             "after any backup%s",
             gtid_text(&cut->gtid, gtid), from);
-    return refuse(c, text,
+    if (damage != NULL)
+        return refuse_damage(c, text, damage);
+    return refuse(c, ERR_GAP, text,
         cut->kind == CUTOFF_TIME ? "Without --until, the newest state is "
                                    "restored. "
                                  : "");
@@ -105,6 +154,22 @@ is_cut_off(const struct catalog *c, size_t backup, const struct reach *r)
         c->backup[backup].snapshot_us;
 }
 
+/* Is it a break that cuts it off? */
+static const char *
+damage_after(const struct catalog *c, size_t backup, const struct reach *r)
+{
+    if (r->n > 0)
+        return r->first + r->n < c->segments
+            ? c->segment[r->first + r->n].broken
+            : NULL;
+    for (size_t i = 0; i < c->segments; i++)
+        if (c->segment[i].broken != NULL &&
+            segment_whole_until(&c->segment[i].state) >
+                c->backup[backup].snapshot_us)
+            return c->segment[i].broken;
+    return NULL;
+}
+
 static void
 plan_set(struct plan *p, const struct catalog *c, size_t backup,
     const struct reach *r)
@@ -113,6 +178,7 @@ plan_set(struct plan *p, const struct catalog *c, size_t backup,
     p->first_segment = r->first;
     p->segments = r->n;
     p->broken_end = is_cut_off(c, backup, r);
+    p->damage = p->broken_end ? damage_after(c, backup, r) : NULL;
 }
 
 int
@@ -126,7 +192,7 @@ plan_make(const struct catalog *c, const struct cutoff *cutoff,
     memset(out, 0, sizeof *out);
     out->cutoff = *cutoff;
     if (c->backups == 0)
-        return refuse(c, "the repository has no whole backup",
+        return refuse(c, ERR_GAP, "the repository has no whole backup",
             "Make one with \"pitr backup\". ");
     for (size_t i = c->backups; i-- > 0;) {
         if (backup_id != NULL && strcmp(backup_id, c->backup[i].id) != 0)
@@ -140,6 +206,9 @@ plan_make(const struct catalog *c, const struct cutoff *cutoff,
         if (cutoff->kind != CUTOFF_NEWEST) /* the newest of those that do */
             break;
     }
+    if (found && cutoff->kind == CUTOFF_NEWEST && out->damage != NULL)
+        return refuse_damage(
+            c, "the newest state cannot be restored", out->damage);
     if (found)
         return 0;
     if (!known) {

@@ -37,6 +37,7 @@ segment_info_free(struct segment_info *s)
     free(s->name);
     segment_start_free(&s->start);
     segment_state_free(&s->state);
+    free(s->broken);
     memset(s, 0, sizeof *s);
 }
 

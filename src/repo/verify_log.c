@@ -244,11 +244,19 @@ verify_log(struct verify *v, const struct store_list *all)
             n++;
         }
     whole = catalog_load_log(v->repo, c) == 0;
+    if (!whole && verify_fault(v, "binlog/") < 0) {
+        catalog_free(c);
+        return -1;
+    }
+    whole = whole && c->breaks == 0;
+    for (size_t i = 0; i < c->segments; i++)
+        if (c->segment[i].broken != NULL)
+            verify_found(v, VERIFY_DAMAGED, "binlog/", "the log is broken: %s",
+                c->segment[i].broken);
     if (!whole) {
         catalog_free(c);
         c = xcalloc(1, sizeof *c);
-        if (verify_fault(v, "binlog/") < 0 || load_each(v, e, n, c) < 0)
-            rc = -1;
+        rc = load_each(v, e, n, c);
     }
     v->report->segments = c->segments;
     tell_gaps(v, c);

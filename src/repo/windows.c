@@ -28,16 +28,24 @@ catalog_whole_until(const struct catalog *c, size_t first, size_t n)
     return until;
 }
 
-/* One past the last segment of the run that starts an epoch at `first`. */
-static size_t
-epoch_end(const struct catalog *c, size_t first)
+size_t
+catalog_run_end(const struct catalog *c, size_t first)
 {
     size_t i = first + 1;
 
-    while (i < c->segments &&
+    while (i < c->segments && c->segment[i].broken == NULL &&
         c->segment[i].start.epoch == c->segment[first].start.epoch)
         i++;
     return i;
+}
+
+const struct segment_info *
+catalog_break(const struct catalog *c, size_t i)
+{
+    for (; i < c->segments; i++)
+        if (c->segment[i].broken != NULL)
+            return &c->segment[i];
+    return NULL;
 }
 
 /* Is binlog file a a later one than b?  `unknown` where they have different
@@ -97,7 +105,7 @@ holds_place(const struct segment_info *s, const struct backup_info *b)
 }
 
 /* Does the snapshot's place, in a file of which there is no segment, lie right
- * before segment i of the epoch [first, end)?  Or at its end, for i == end. */
+ * before segment i of the run [first, end)?  Or at its end, for i == end. */
 static bool
 is_before(const struct catalog *c, size_t first, size_t end, size_t i,
     const struct backup_info *b)
@@ -125,7 +133,7 @@ enum fit {
     FIT_PLACE,   /* by its GTID and its place in the file */
 };
 
-/* Segment i of the epoch [first, end), or its end. */
+/* Segment i of the run [first, end), or its end. */
 static enum fit
 fit_at(const struct catalog *c, size_t first, size_t end, size_t i,
     const struct backup_info *b)
@@ -142,7 +150,7 @@ fit_at(const struct catalog *c, size_t first, size_t end, size_t i,
 }
 
 /*
- * Does the epoch [first, end) go on from the backup, and from which segment?
+ * Does the run [first, end) go on from the backup, and from which segment?
  *
  * After RESET MASTER the same numbers come again with other content, in files
  * of the same names.  So for the same server the snapshot's place has to lie
@@ -178,7 +186,7 @@ catalog_chain(const struct catalog *c, size_t backup, size_t *first, size_t *n)
         size_t at = i;
         enum fit is;
 
-        end = epoch_end(c, i);
+        end = catalog_run_end(c, i);
         is = epoch_fit(c, i, end, &c->backup[backup], &at);
         if (is == FIT_NOT || is < best)
             continue;

@@ -62,6 +62,28 @@ damage()
         dd of="$1" bs=1 seek=$((size / 2)) conv=notrunc status=none
 }
 
+say "a broken log: what is before and after it can still be restored"
+cp -r "$REPO" "$T/broken"
+lost=$(cd "$T/broken" && ls binlog/* | sed -n 3p)
+rm "$T/broken/$lost"
+broken()
+{
+    local cmd=$1
+    shift
+    "$PITR" "$cmd" --repository "$T/broken" "$@"
+}
+expect_exit 14 broken list
+said "BROKEN: .*missing" "backups" "what can be restored" "log is broken"
+expect_exit 14 broken list --json
+said '"broken": *"'
+expect_exit 14 broken verify
+said "DAMAGED: $lost: it is missing"
+expect_exit 3 broken restore --dry-run --secret-key "$T/key"
+said "backup ${ids[2]}" "the log is broken"
+expect_exit 14 broken restore --dry-run --secret-key "$T/key" \
+    --backup "${ids[0]}"
+said "the newest state cannot be restored" "What can be restored:"
+
 say "damage is named, of each kind"
 segment=$(cd "$T/copy" && ls binlog/* | sed -n 2p)
 for object in "backup/${ids[0]}/manifest" "backup/${ids[1]}/schema" \

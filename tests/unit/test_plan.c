@@ -558,6 +558,41 @@ test_plan_newest_reaches(void **state)
     catalog_free(c);
 }
 
+/* Damage parts the log in two: each side goes as far as it does, what lies
+ * beyond is refused as damage, and so is the newest state if it does. */
+static void
+test_plan_damage(void **state)
+{
+    static const struct wish v[] = {
+        {CUTOFF_NEWEST, 0, NULL, NULL, ERR_NONE, 2, 2, 1, false},
+        {CUTOFF_NEWEST, 0, NULL, "b0", ERR_VERIFY, 0, 0, 0, false},
+        {CUTOFF_TIME, SNAP(50) - 1, NULL, NULL, ERR_GAP, 0, 0, 0, false},
+        {CUTOFF_TIME, US(100), NULL, NULL, ERR_NONE, 0, 0, 2, true},
+        {CUTOFF_TIME, US(200), NULL, NULL, ERR_NONE, 1, 1, 1, true},
+        {CUTOFF_TIME, US(200) + 1, NULL, NULL, ERR_VERIFY, 0, 0, 0, false},
+        {CUTOFF_TIME, SNAP(250), NULL, NULL, ERR_NONE, 2, 2, 1, false},
+        {CUTOFF_TIME, US(350), NULL, "b0", ERR_VERIFY, 0, 0, 0, false},
+        {CUTOFF_TIME, US(100), NULL, "b2", ERR_GAP, 0, 0, 0, false},
+        {CUTOFF_TIME, US(350) + 1, NULL, NULL, ERR_GAP, 0, 0, 0, false},
+        {CUTOFF_UNTIL_GTID, 0, "0-1-18", NULL, ERR_NONE, 1, 1, 1, true},
+        {CUTOFF_UNTIL_GTID, 0, "0-1-22", NULL, ERR_VERIFY, 0, 0, 0, false},
+        {CUTOFF_UNTIL_GTID, 0, "0-1-31", NULL, ERR_GAP, 0, 0, 0, false},
+        {CUTOFF_BEFORE_GTID, 0, "0-1-26", NULL, ERR_NONE, 2, 2, 1, false}};
+    struct catalog *c = CATALOG(three, plain);
+    struct windows w;
+
+    (void)state;
+    c->segment[2].broken = xstrdup("it was cut short");
+    c->breaks = 1;
+    PLANS(c, v);
+    catalog_windows(c, &w);
+    assert_int_equal(w.n, 2);
+    window(&w, 0, 0, 2, SNAP(50), US(200), "0-1-20");
+    window(&w, 1, 2, 1, SNAP(250), US(350), "0-1-30");
+    windows_free(&w);
+    catalog_free(c);
+}
+
 int
 main(void)
 {
@@ -577,6 +612,7 @@ main(void)
         cmocka_unit_test(test_plan_gtid),
         cmocka_unit_test(test_plan_gaps),
         cmocka_unit_test(test_plan_newest_reaches),
+        cmocka_unit_test(test_plan_damage),
     };
 
     setenv("TZ", "UTC", 1);
