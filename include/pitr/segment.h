@@ -38,7 +38,9 @@ struct segment_start {
     uint32_t epoch; /* from 1 */
     uint64_t seq;   /* from 1, over all epochs */
     enum segment_cause cause;
-    char *why;             /* of a gap: for people; "" otherwise */
+    char *why;             /* of a gap: for people; "" otherwise.  Of the
+                              first segment: why it does not go on from the
+                              backup that was there before */
     struct gtid_pos gtid;  /* state before its first event */
     uint64_t started_us;   /* clock of pitr's host */
     char *server_version, *source_file; /* the server's binlog file */
@@ -69,6 +71,8 @@ struct segment_state {
     char *source_file;
     uint64_t source_pos;
 };
+/* Is there a gap before it? */
+bool segment_is_gap(const struct segment_start *s);
 void segment_start_free(struct segment_start *s); /* content */
 void segment_state_free(struct segment_state *s);
 

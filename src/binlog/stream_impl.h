@@ -2,8 +2,8 @@
  * stream_impl.h -- what the files of the stream share.
  *
  * stream.c runs sessions and tries again; stream_session.c is one connection
- * from its begin to its end; stream_connect.c makes it and says from where;
- * stream_identity.c says whether the server still has the log of which the
+ * from its begin to its end; stream_connect.c makes it; stream_origin.c says
+ * from where; stream_identity.c says whether the server still has the log of which the
  * repository holds the beginning; stream_store.c puts events into segments;
  * stream_clock.c knows up to which moment nothing is missing.
  */
@@ -30,7 +30,7 @@ struct ack {
 /* Where a connection starts, and so the next segment. */
 struct origin {
     enum segment_cause cause;
-    char *why; /* of a gap */
+    char *why; /* of a gap; of one before the first segment, too */
     struct gtid_pos gtid;
     char *file; /* the server's, in which that position is; "" unknown */
     uint64_t pos;
@@ -90,6 +90,10 @@ enum outcome session_run(struct stream *s);
 /* stream_connect.c.  -1: the server's error. */
 int stream_connect(struct stream *s);
 void stream_disconnect(struct stream *s);
+
+/* stream_origin.c: fills s->from.  -1: the server's error, or the
+ * repository's. */
+int origin_choose(struct stream *s);
 void origin_free(struct origin *o);
 
 /* stream_identity.c */

@@ -73,7 +73,7 @@ stream_store_begin(struct stream *s, uint32_t created)
     s->report->segments++;
     s->begun_us = s->flushed_us = time_mono_us();
     s->dirty_since_us = 0;
-    if (start.cause == SEGMENT_GAP)
+    if (segment_is_gap(&start))
         gap_tell(s, &start);
     log_debug("segment %" PRIu64 " of %s begun", start.seq, start.source_file);
     origin_next(s);

@@ -52,7 +52,7 @@ put_segment(struct json *j, const struct segment_info *s)
         json_time(j, "newest", s->state.newest_us);
     if (s->state.complete_until_us != 0)
         json_time(j, "complete_until", s->state.complete_until_us);
-    if (s->start.cause == SEGMENT_GAP)
+    if (segment_is_gap(&s->start))
         json_str(j, "gap", s->start.why);
     if (s->broken != NULL)
         json_str(j, "broken", s->broken);

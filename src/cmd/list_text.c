@@ -67,7 +67,7 @@ put_run(const struct catalog *c, size_t i, size_t end, struct buf *out)
     }
     if (first->broken != NULL)
         buf_fmt(out, "  BROKEN: %s\n", first->broken);
-    else if (first->start.cause == SEGMENT_GAP)
+    else if (segment_is_gap(&first->start))
         buf_fmt(out, "  GAP: %s\n", first->start.why);
     buf_fmt(out, "  from %s, after GTID %s\n", time_both(begin_us(first), from),
         *begin ? begin : "(empty)");

@@ -23,6 +23,13 @@ segment_start_free(struct segment_start *s)
     memset(s, 0, sizeof *s);
 }
 
+bool
+segment_is_gap(const struct segment_start *s)
+{
+    return s->cause == SEGMENT_GAP ||
+        (s->cause == SEGMENT_FIRST && *s->why != '\0');
+}
+
 void
 segment_state_free(struct segment_state *s)
 {

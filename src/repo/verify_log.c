@@ -223,8 +223,10 @@ beside_chain(
 static void
 tell_gaps(struct verify *v, const struct catalog *c)
 {
-    for (size_t i = 1; i < c->segments; i++)
-        if (c->segment[i].start.cause == SEGMENT_GAP)
+    for (size_t i = 0; i < c->segments; i++)
+        /* Before a gap that is the oldest of all nothing is left. */
+        if ((i > 0 || c->segment[i].start.cause == SEGMENT_FIRST) &&
+            segment_is_gap(&c->segment[i].start))
             verify_found(v, VERIFY_GAP, c->segment[i].name, "%s",
                 c->segment[i].start.why);
 }

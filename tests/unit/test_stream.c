@@ -645,10 +645,10 @@ check_epoch(struct lab *l, uint32_t epoch, const char *why)
     assert_true(c->segments > 0);
     for (size_t i = 0; i < c->segments; i++) {
         s = &c->segment[i];
-        if (s->start.epoch == epoch && s->start.cause == SEGMENT_GAP &&
+        if (s->start.epoch == epoch && segment_is_gap(&s->start) &&
             why != NULL && strstr(s->start.why, why) != NULL)
             found = true;
-        else if (s->start.cause == SEGMENT_GAP)
+        else if (segment_is_gap(&s->start))
             print_message("epoch %u: %s\n", s->start.epoch, s->start.why);
     }
     assert_int_equal(c->segment[c->segments - 1].start.epoch, epoch);
@@ -829,6 +829,111 @@ test_purge(void **state)
     txs_equal(&is, 1, &after, 0);
     txs_free(&is);
     txs_free(&after);
+}
+
+/* A backup's manifest, as of now, as if one had been made. */
+static void
+backup_now(struct lab *l, const char *id)
+{
+    struct repo *r = repo_open(l->repo_path, NULL, l->signing_path);
+    struct manifest *m = xcalloc(1, sizeof *m);
+    struct db_result res;
+    uint64_t now;
+    char *text;
+
+    assert_non_null(r);
+    assert_int_equal(db_query(l->db, &res, "SHOW MASTER STATUS"), 0);
+    assert_int_equal(db_value(l->db, &text, "SELECT @@gtid_binlog_pos"), 1);
+    assert_int_equal(db_value_u64(l->db, &now,
+                         "SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS "
+                         "UNSIGNED)"),
+        1);
+    m->info.id = xstrdup(id);
+    m->info.begun_us = m->info.snapshot_us = m->info.ended_us = now;
+    assert_int_equal(gtid_pos_parse(text, &m->info.gtid), 0);
+    m->info.source_file = xstrdup(db_cell(&res, 0, 0));
+    m->info.source_pos = strtoull(db_cell(&res, 0, 1), NULL, 10);
+    m->info.server_version = xstrdup("of a test");
+    m->info.server_id = 7;
+    if (manifest_store(r, m) < 0)
+        fail_msg("%s", err_text());
+    db_result_free(&res);
+    free(text);
+    manifest_free(m);
+    repo_close(r);
+}
+
+/* Is the newest backup covered up to what the server has now? */
+static bool
+backup_is_covered(struct lab *l)
+{
+    struct repo *r = repo_open(l->repo_path, NULL, NULL);
+    struct catalog *c;
+    size_t first, n;
+    bool covered;
+
+    assert_non_null(r);
+    if ((c = catalog_load(r)) == NULL)
+        fail_msg("%s", err_text());
+    covered = catalog_chain(c, c->backups - 1, &first, &n);
+    catalog_free(c);
+    repo_close(r);
+    return covered;
+}
+
+/* The first stream starts after the first backup: the log between is in. */
+static void
+test_backup_first(void **state)
+{
+    struct lab *l = *state;
+    size_t from;
+
+    repo_make(l);
+    backup_now(l, "20220501T020000Z");
+    sql(l, "INSERT INTO d.t VALUES(NULL,'between two backups')");
+    backup_now(l, "20220502T020000Z");
+    from = now_in_log(l);
+    sql(l, "INSERT INTO d.t VALUES(NULL,'after it')");
+    sql(l, "FLUSH BINARY LOGS");
+    sql(l, "INSERT INTO d.t VALUES(NULL,'before the stream')");
+    assert_int_equal(stream_once(l), 0);
+    check_all(l, from);
+    check_epoch(l, 1, NULL);
+    assert_true(backup_is_covered(l));
+
+    /* Its position is at the end of a file that is gone: nothing is missing. */
+    repo_make(l);
+    backup_now(l, "20220502T020000Z");
+    from = now_in_log(l);
+    sql(l, "FLUSH BINARY LOGS");
+    sql(l, "INSERT INTO d.t VALUES(NULL,'in the next file')");
+    assert_int_equal(stream_once(l), 0);
+    check_all(l, from);
+    assert_true(backup_is_covered(l));
+}
+
+/* As before, but the log between is purged: a gap, on record and said once. */
+static void
+test_backup_first_gap(void **state)
+{
+    struct lab *l = *state;
+    struct txs is, want;
+
+    repo_make(l);
+    backup_now(l, "20220502T020000Z");
+    sql(l, "INSERT INTO d.t VALUES(NULL,'lost')");
+    sql(l, "FLUSH BINARY LOGS");
+    sql(l, "INSERT INTO d.t VALUES(NULL,'found')");
+    purge_all(l);
+    assert_int_equal(stream_once(l), ERR_GAP);
+    check_epoch(l, 1, "newest backup is at");
+    assert_false(backup_is_covered(l));
+    assert_int_equal(stream_once(l), 0);
+    oracle(l, &want);
+    captured(l, &is);
+    txs_equal(&is, 0, &want, 0);
+    txs_free(&is);
+    txs_free(&want);
 }
 
 /* The server loses its newest transactions: put back from a copy. */
@@ -1184,6 +1289,8 @@ main(int argc, char **argv)
         cmocka_unit_test_teardown(test_dump_killed, after_each),
         cmocka_unit_test_teardown(test_server_restarts, after_each),
         cmocka_unit_test_teardown(test_purge, after_each),
+        cmocka_unit_test_teardown(test_backup_first, after_each),
+        cmocka_unit_test_teardown(test_backup_first_gap, after_each),
         cmocka_unit_test_teardown(test_failover, after_each),
         cmocka_unit_test_teardown(test_forms, after_each),
         cmocka_unit_test_teardown(test_domain_deleted, after_each),
