@@ -34,7 +34,7 @@ struct conf_server { /* strings are NULL where nothing is said */
     uint64_t lock_wait_us, flush_us, segment_bytes, segment_us, retry_us;
     unsigned server_id;  /* 0: chosen */
     /* the retention; see expire.h */
-    uint64_t keep_us;
+    uint64_t keep_us, keep_local_us;
     unsigned keep_count, keep_daily, keep_weekly, keep_monthly, minimum;
 };
 

@@ -18,7 +18,13 @@
  * were no others; what either keeps stays.  So a backup that was not verified
  * pushes out none that was.
  *
- * What is not on every vault yet does not go from here, whatever the rules say.
+ * What is not on every vault yet, and confirmed there, does not go from here,
+ * whatever the rules say.
+ *
+ * Where there are vaults, the local repository may have a retention of its own
+ * (keep_local): what every vault has stays here only for so long, and for there
+ * to be `minimum` backups here.  Pins, and what was verified, are the vaults'
+ * matter then.
  *
  * Of the log only its beginning goes: the segments before the first that a
  * backup which stays goes on with.  The newest segment always stays.
@@ -51,12 +57,19 @@ struct expire_policy {
     unsigned minimum;                       /* at least 1 */
 };
 
+struct expire_held {
+    char **backup; /* of each: why it has to stay; NULL: it may go */
+    size_t backups;
+    size_t segment; /* from this one on they have to stay */
+    char *log;      /* why; NULL where all may go */
+};
+
 struct expire_input {
     const struct catalog *catalog;
     const struct expire_policy *policy;
-    const bool *pinned, *verified; /* of each backup */
-    const bool *held;    /* likewise: not on every vault; NULL: none is */
-    size_t held_segment; /* with held: from this one on */
+    const bool *pinned, *verified;  /* of each backup */
+    const struct expire_held *held; /* NULL: nothing is */
+    bool local; /* of what the vaults have: only keep_us and minimum count */
     uint64_t now_us;
 };
 
@@ -107,6 +120,7 @@ struct expire_vault {
 struct expire_conf {
     struct repo *repo;
     const struct expire_policy *policy;
+    uint64_t keep_local_us; /* 0: what is here stays as what is there */
     const struct expire_vault *vault;
     size_t vaults;
     uint64_t now_us;

@@ -11,6 +11,12 @@
 /* Append a file's content to out.  0; 1 if it does not exist; -1. */
 int file_read(const char *path, size_t max, struct buf *out);
 /*
+ * The same for a file that is believed: -1 where an account other than root and
+ * this process's could have written it (one that ships to a vault may add
+ * files), or where it is no regular file; a link is not followed.
+ */
+int file_read_own(const char *path, size_t max, struct buf *out);
+/*
  * Create a file that must not exist, with this mode; whole from the moment it
  * is there, and durable (file and directory synced) when 0 is returned.  -1
  * leaves nothing.
@@ -22,8 +28,7 @@ int file_create(const char *path, mode_t mode, const void *p, size_t n);
  * Replaces nothing: -1 with errno EEXIST.  -1 sets errno, not err.  Syncs
  * nothing.
  */
-int file_publish_at(
-    int tmp_dir, const char *tmp, int dir, const char *name);
+int file_publish_at(int tmp_dir, const char *tmp, int dir, const char *name);
 /* -1 with ERR_KEY if group or others can read it or another user owns it. */
 int file_check_private(const char *path);
 /* The same for an open file; path is for the message. */

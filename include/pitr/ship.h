@@ -13,6 +13,11 @@
  * where an object stops on the vault is where it is gone on with, after a look
  * at whether what is there is the same.
  *
+ * What is complete there is read back, when nothing but the log is left to be
+ * shipped, and compared with what is here; the file .confirmed-HASH remembers
+ * it.  Only what was confirmed may go from here (expire.h).  An object that is
+ * another there is warned of, and the others are shipped all the same.
+ *
  * What the vault's own `expire` has removed is not sent again: segments before
  * the first that the vault has, and backups that the file .shipped-HASH in the
  * local repository names.  That file is a memory only: without it such backups
@@ -28,22 +33,24 @@
 #include "pitr/store.h"
 
 struct ship_conf {
-    const char *repository; /* local path */
-    const char *server;     /* whose it has to be; NULL: anyone's */
-    const char *vault;      /* URL */
+    const char *repository;            /* local path */
+    const char *server;                /* whose it has to be; NULL: anyone's */
+    const char *vault;                 /* URL */
     const struct store_sftp_conf *ssh; /* may be NULL */
-    bool once;          /* end when all that is there now is shipped */
-    unsigned jobs;      /* transfers of backups at once; 0: 3 */
-    uint64_t rate;      /* bytes a second, of all transfers; 0: no limit */
-    uint64_t poll_us;   /* between looks at what has grown; 0: 200 ms */
-    uint64_t retry_us;  /* longest pause before trying again; 0: 1 min */
+    bool once;         /* end when all that is there now is shipped */
+    unsigned jobs;     /* transfers of backups at once; 0: 3 */
+    uint64_t rate;     /* bytes a second, of all transfers, there as well as
+                          back; 0: no limit */
+    uint64_t poll_us;  /* between looks at what has grown; 0: 200 ms */
+    uint64_t retry_us; /* longest pause before trying again; 0: 1 min */
     const atomic_bool *stop; /* ends it in good order; may be NULL */
 };
 
 struct ship_report {
     uint64_t objects; /* brought to their end */
     uint64_t bytes;
-    uint64_t backups; /* that count on the vault since */
+    uint64_t backups;                    /* that count on the vault since */
+    uint64_t confirmed, confirmed_bytes; /* read back, and found the same */
     uint64_t lost;    /* connections, that came back at once or not */
     uint64_t outages; /* that were warned of */
 };
@@ -52,7 +59,8 @@ struct ship_report {
  * Runs until a stop is asked for (0), with `once` until the vault is up to date
  * (0), or a fault that trying again does not mend: ERR_NOREPO where the vault
  * holds another repository or is no folder, ERR_VERIFY where an object stands
- * there with other bytes, ERR_LOCKED where somebody else ships there.  Other
+ * there with other bytes (with `once` also where that was seen when it was read
+ * back; after all else), ERR_LOCKED where somebody else ships there.  Other
  * faults are tried again, warned of once an outage; with `once` only
  * connections that were lost under way, and only as long as that gets further.
  * Several may run at once, each with a vault of its own.

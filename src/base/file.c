@@ -17,16 +17,13 @@
 #include "pitr/file.h"
 #include "pitr/mem.h"
 
-int
-file_read(const char *path, size_t max, struct buf *out)
+/* Takes fd. */
+static int
+read_all(int fd, const char *path, size_t max, struct buf *out)
 {
-    int rc = -1, fd = open(path, O_RDONLY | O_CLOEXEC);
     size_t total = 0;
+    int rc = -1;
 
-    if (fd < 0 && errno == ENOENT)
-        return 1;
-    if (fd < 0)
-        return err_sys(ERR_FAILED, "cannot open %s", path);
     for (;;) {
         size_t room = MIN(max - total, 65535) + 1;
         ssize_t got;
@@ -53,6 +50,43 @@ file_read(const char *path, size_t max, struct buf *out)
 out:
     close(fd);
     return rc;
+}
+
+int
+file_read(const char *path, size_t max, struct buf *out)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0 && errno == ENOENT)
+        return 1;
+    if (fd < 0)
+        return err_sys(ERR_FAILED, "cannot open %s", path);
+    return read_all(fd, path, max, out);
+}
+
+int
+file_read_own(const char *path, size_t max, struct buf *out)
+{
+    /* O_NONBLOCK: a FIFO put there must not hold us up. */
+    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    struct stat st;
+
+    if (fd < 0 && errno == ENOENT)
+        return 1;
+    if (fd < 0)
+        return err_sys(ERR_FAILED, "cannot open %s", path);
+    if (fstat(fd, &st) < 0)
+        err_sys(ERR_FAILED, "%s", path);
+    else if (!S_ISREG(st.st_mode))
+        err_set(ERR_FAILED, "%s is not a regular file", path);
+    else if ((st.st_uid != 0 && st.st_uid != geteuid()) ||
+        (st.st_mode & 022) != 0)
+        err_set(ERR_FAILED,
+            "%s: another account than this one could have written it", path);
+    else
+        return read_all(fd, path, max, out);
+    close(fd);
+    return -1;
 }
 
 static int

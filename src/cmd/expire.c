@@ -17,7 +17,7 @@
 struct expire {
     struct common common;
     const char *repository;
-    uint64_t keep_us;
+    uint64_t keep_us, keep_local_us;
     unsigned count, daily, weekly, monthly, minimum;
     bool dry_run, json;
 };
@@ -29,6 +29,9 @@ static const struct opt expire_opts[] = {
     {"keep", 'k', OPT_DURATION, FIELD(keep_us), "7d", 1000000,
         36500 * 86400000000ull, "TIME",
         "any moment of this time can be restored", "keep"},
+    {"keep-local", 0, OPT_DURATION, FIELD(keep_local_us), NULL, 1000000,
+        36500 * 86400000000ull, "TIME",
+        "here only of this time, what every vault has", "keep_local"},
     {"keep-count", 0, OPT_UINT, FIELD(count), NULL, 1, 100000, "N",
         "also the newest N backups", "keep_count"},
     {"keep-daily", 0, OPT_UINT, FIELD(daily), NULL, 1, 100000, "N",
@@ -197,6 +200,18 @@ copies_close(struct copies *c)
     free(c->v);
 }
 
+/* A retention that counts on copies, and there are none? */
+static int
+check_local(const struct expire *o, const struct copies *c)
+{
+    if (o->keep_local_us == 0 || o->repository != NULL || c->n > 0)
+        return 0;
+    err_set(ERR_USAGE, "keep_local is for a repository that has a vault");
+    return err_hint("Without one, what is here is all there is: \"keep\" says "
+                    "how long it stays. Or add \"vault = ...\"; see "
+                    "pitr.conf(5).");
+}
+
 static int
 expire_cmd_run(void *arg)
 {
@@ -217,6 +232,9 @@ expire_cmd_run(void *arg)
     if ((conf.repo = cmd_repo_read(&o->common, o->repository)) == NULL)
         goto out;
     copies_open(o, &copies);
+    if (check_local(o, &copies) < 0)
+        goto out;
+    conf.keep_local_us = o->keep_local_us;
     conf.vault = copies.v;
     conf.vaults = copies.n;
     if (expire_run(&conf, &r) < 0)

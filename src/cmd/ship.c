@@ -33,6 +33,10 @@ report(const struct ship_report *r)
     struct buf text = {0};
     int rc;
 
+    if (r->confirmed > 0)
+        buf_fmt(&text, "read back %s, %" PRIu64 " object%s, as here\n",
+            size_text(r->confirmed_bytes, bytes), r->confirmed,
+            r->confirmed == 1 ? "" : "s");
     buf_fmt(&text, "shipped %s, %" PRIu64 " object%s, %" PRIu64 " backup%s\n",
         size_text(r->bytes, bytes), r->objects, r->objects == 1 ? "" : "s",
         r->backups, r->backups == 1 ? "" : "s");

@@ -100,6 +100,8 @@ ship_one(struct one *o)
     o->report.objects += r.objects;
     o->report.bytes += r.bytes;
     o->report.backups += r.backups;
+    o->report.confirmed += r.confirmed;
+    o->report.confirmed_bytes += r.confirmed_bytes;
     o->report.lost += r.lost;
     o->report.outages += r.outages;
     return rc;
@@ -223,6 +225,8 @@ vaults_join(struct vaults *v, struct ship_report *sum)
             sum->objects += o->report.objects;
             sum->bytes += o->report.bytes;
             sum->backups += o->report.backups;
+            sum->confirmed += o->report.confirmed;
+            sum->confirmed_bytes += o->report.confirmed_bytes;
             sum->lost += o->report.lost;
             sum->outages += o->report.outages;
         }

@@ -265,32 +265,44 @@ load(struct work *w)
     return 0;
 }
 
-/* What the rules let go is looked for on the vaults; what is not there stays.
+/*
+ * What the rules let go is looked for on the vaults; what is not there stays,
+ * and the log that it needs.
  */
 static int
 plan(struct work *w)
 {
+    const struct expire_conf *conf = w->conf;
     struct expire_report *r = w->report;
+    struct expire_policy local = {
+        .keep_us = conf->keep_local_us, .minimum = conf->policy->minimum};
     struct expire_input in = {.catalog = r->catalog,
-        .policy = w->conf->policy,
+        .policy = conf->policy,
         .pinned = r->pinned,
         .verified = r->verified,
         .now_us = w->now_us};
-    bool *held;
-    int rc;
+    struct expire_plan base = {0}, here = {0};
+    struct expire_held held = {0};
+    int rc = -1;
 
-    if (expire_plan_make(&in, &r->plan) < 0)
-        return -1;
-    if (w->conf->vaults == 0)
-        return 0;
-    in.held = held = xcalloc(r->catalog->backups + 1, sizeof *held);
-    in.held_segment = r->catalog->segments;
-    rc = expire_find_held(
-        w->conf, r->catalog, &r->plan, &w->all, held, &in.held_segment);
-    expire_plan_free(&r->plan);
-    if (rc == 0)
-        rc = expire_plan_make(&in, &r->plan);
-    free(held);
+    if (conf->vaults == 0)
+        return expire_plan_make(&in, &r->plan);
+    if (expire_plan_make(&in, &base) < 0)
+        goto out;
+    if (conf->keep_local_us != 0) {
+        in.local = true;
+        in.policy = &local;
+    }
+    if (expire_plan_make(&in, &here) < 0 ||
+        expire_find_held(conf, r->catalog, &base, &here, &w->all, &held) < 0)
+        goto out;
+    in.held = &held;
+    rc = expire_plan_make(&in, &r->plan);
+
+out:
+    expire_plan_free(&base);
+    expire_plan_free(&here);
+    expire_held_free(&held);
     return rc;
 }
 

@@ -1,6 +1,6 @@
 /*
- * expire_held.c -- is what may go from here on the vaults?  By size, and by
- * the digest in its final mark.
+ * expire_held.c -- is what may go from here on the vaults?  It has to have been
+ * confirmed there (ship_confirm.c), and to be there still.
  *
  * What is removed here before it was shipped is nowhere; and a log of which a
  * piece was never shipped cannot be read beyond it.
@@ -16,56 +16,48 @@
 /* A vault being looked into. */
 struct look {
     const struct expire_vault *vault;
-    struct repo *here;
+    const struct store_list *here;
     struct store_list there;
+    struct confirmed *confirmed;
     struct buf memory; /* .shipped-HASH, as a string */
+    const char *low;   /* its first segment; NULL */
 };
+
+static int
+by_name(const void *a, const void *b)
+{
+    const struct store_entry *x = a, *y = b;
+
+    return strcmp(x->name, y->name);
+}
 
 static const struct store_entry *
 find(const struct store_list *l, const char *name)
 {
-    for (size_t i = 0; i < l->n; i++)
-        if (strcmp(l->v[i].name, name) == 0)
-            return &l->v[i];
-    return NULL;
+    struct store_entry key = {.name = (char *)name};
+
+    return l->n == 0 ? NULL : bsearch(&key, l->v, l->n, sizeof key, by_name);
 }
 
-/* 1 with the digest of a closed object, 0 where it is not closed, -1. */
-static int
-peek(struct repo *r, enum seal_kind kind, const char *name,
-    uint8_t digest[DIGEST_SIZE])
-{
-    struct seal_header h = {0};
-    struct seal_mark m = {0};
-    int rc = repo_peek(r, kind, name, &h, &m);
-
-    if (rc > 0) {
-        memcpy(digest, m.digest, DIGEST_SIZE);
-        seal_mark_free(&m);
-    }
-    if (rc >= 0)
-        seal_header_free(&h);
-    return rc;
-}
-
-/* 1 where the vault has the object, closed, with the same size and digest. */
-static int
-is_same(struct look *l, enum seal_kind kind, const struct store_entry *e)
+/* NULL where the object was confirmed and is there still; else why not. */
+static const char *
+fault_of(const struct look *l, const struct store_entry *e)
 {
     const struct store_entry *there = find(&l->there, e->name);
-    uint8_t a[DIGEST_SIZE], b[DIGEST_SIZE];
-    int rc;
 
-    if (there == NULL || there->size != e->size)
-        return 0;
-    if ((rc = peek(l->here, kind, e->name, a)) <= 0 ||
-        (rc = peek(l->vault->repo, kind, e->name, b)) <= 0) {
-        if (rc < 0 && err_kind() != ERR_VERIFY)
-            return -1;
-        err_clear();
-        return 0;
-    }
-    return memcmp(a, b, DIGEST_SIZE) == 0;
+    if (there == NULL)
+        return "is not on";
+    if (there->size < e->size)
+        return "is shorter on";
+    return confirmed_has(l->confirmed, e->name, e->size)
+        ? NULL
+        : "is not confirmed yet on";
+}
+
+static char *
+reason(const struct look *l, const char *name, const char *fault)
+{
+    return xasprintf("%s %s %s", name, fault, l->vault->url);
 }
 
 /* Was the backup whole there once?  Then its absence is the vault's own. */
@@ -79,110 +71,131 @@ was_shipped(struct look *l, const char *id)
     return was;
 }
 
-static int
-has_backup(struct look *l, const struct store_list *all, const char *id)
+/* NULL, or why the backup stays here; owned.  strict: it has to be there. */
+static char *
+judge_backup(struct look *l, const char *id, bool strict)
 {
     char *folder = xasprintf("backup/%s/", id);
-    char *manifest = xasprintf("%smanifest", folder);
-    int rc = 1;
+    char *manifest = xasprintf("%smanifest", folder), *why = NULL;
+    bool gone = !strict && find(&l->there, manifest) == NULL;
 
-    if (find(&l->there, manifest) == NULL)
-        rc = was_shipped(l, id);
-    else
-        for (size_t i = 0; i < all->n && rc > 0; i++) {
-            const char *name = all->v[i].name;
-            enum seal_kind kind = SEAL_ROWS;
+    if (gone && !was_shipped(l, id))
+        why = xasprintf("it is not on %s yet", l->vault->url);
+    for (size_t i = 0; i < l->here->n && !gone && why == NULL; i++) {
+        const struct store_entry *e = &l->here->v[i];
+        const char *fault;
 
-            if (strncmp(name, folder, strlen(folder)) != 0)
-                continue;
-            if (strcmp(name, manifest) == 0)
-                kind = SEAL_MANIFEST;
-            else if (strcmp(name + strlen(folder), "schema") == 0)
-                kind = SEAL_SCHEMA;
-            rc = is_same(l, kind, &all->v[i]);
-        }
+        if (strncmp(e->name, folder, strlen(folder)) == 0 &&
+            (fault = fault_of(l, e)) != NULL)
+            why = reason(l, e->name + strlen(folder), fault);
+    }
     free(folder);
     free(manifest);
-    return rc;
+    return why;
 }
 
-static int
-has_segment(struct look *l, const struct segment_info *s)
+static char *
+judge_segment(struct look *l, const char *name, bool strict)
 {
-    const struct store_entry *there = find(&l->there, s->name);
-    struct store_entry here = {.name = s->name, .size = s->size};
+    const struct store_entry *here = find(l->here, name);
+    const char *fault = here == NULL ? NULL : fault_of(l, here);
 
-    for (size_t i = 0; there == NULL && i < l->there.n; i++)
-        if (strncmp(l->there.v[i].name, "binlog/", 7) == 0)
-            return strcmp(s->name, l->there.v[i].name) < 0; /* expired there */
-    if (s->closed)
-        return is_same(l, SEAL_SEGMENT, &here);
-    return there != NULL && there->size >= s->size;
-}
-
-static int
-find_on(struct look *l, const struct catalog *c, const struct expire_plan *plan,
-    const struct store_list *all, bool *held, size_t *segment)
-{
-    int rc = 1;
-
-    for (size_t i = 0; i < c->backups; i++) {
-        if (plan->backup[i].keep || held[i])
-            continue;
-        if ((rc = has_backup(l, all, c->backup[i].id)) < 0)
-            return -1;
-        held[i] = rc == 0;
-    }
-    for (size_t i = 0; i < *segment && !plan->segment[i].keep; i++) {
-        if ((rc = has_segment(l, &c->segment[i])) < 0)
-            return -1;
-        if (rc == 0)
-            *segment = i;
-    }
-    return 0;
+    if (fault == NULL ||
+        (!strict && l->low != NULL && strcmp(name, l->low) < 0))
+        return NULL; /* or it has expired there */
+    return reason(l, name, fault);
 }
 
 static int
 look_open(struct look *l, const struct expire_conf *conf)
 {
-    char *path = ship_memory_path(conf->repo->local_path, l->vault->url);
+    const char *url = l->vault->url;
+    char *path = ship_file_path(conf->repo->local_path, "shipped", url);
     int rc = file_read(path, 16u << 20, &l->memory);
 
     free(path);
     if (rc < 0 || store_list(l->vault->repo->store, "", false, &l->there) < 0)
         return -1;
     if (memcmp(l->vault->repo->id, conf->repo->id, REPO_ID_SIZE) != 0)
-        return err_set(ERR_NOREPO, "%s is another repository", l->vault->url);
+        return err_set(ERR_NOREPO, "%s is another repository", url);
+    for (size_t i = 0; i < l->there.n && l->low == NULL; i++)
+        if (ship_is_segment(l->there.v[i].name))
+            l->low = l->there.v[i].name;
+    l->confirmed = confirmed_load(conf->repo, url);
     return 0;
 }
 
 static void
-hold_all(const struct catalog *c, bool *held, size_t *segment)
+look_close(struct look *l)
+{
+    store_list_free(&l->there);
+    confirmed_free(l->confirmed);
+    buf_free(&l->memory);
+}
+
+static void
+hold_segments(struct expire_held *h, size_t from, char *why)
+{
+    free(h->log);
+    h->log = why;
+    h->segment = from;
+}
+
+/* Of what would go; base: what would without keep_local. */
+static void
+find_on(struct look *l, const struct catalog *c, const struct expire_plan *base,
+    const struct expire_plan *plan, struct expire_held *h)
+{
+    char *why;
+
+    for (size_t i = 0; i < c->backups; i++)
+        if (!plan->backup[i].keep && h->backup[i] == NULL)
+            h->backup[i] =
+                judge_backup(l, c->backup[i].id, base->backup[i].keep);
+    for (size_t i = 0; i < h->segment && !plan->segment[i].keep; i++)
+        if ((why = judge_segment(
+                 l, c->segment[i].name, base->segment[i].keep)) != NULL)
+            hold_segments(h, i, why);
+}
+
+static void
+hold_all(const struct catalog *c, const char *url, struct expire_held *h)
 {
     for (size_t i = 0; i < c->backups; i++)
-        held[i] = true;
-    *segment = 0;
+        if (h->backup[i] == NULL)
+            h->backup[i] = xasprintf("%s cannot be reached", url);
+    hold_segments(h, 0, xasprintf("%s cannot be reached", url));
 }
 
 int
 expire_find_held(const struct expire_conf *conf, const struct catalog *c,
-    const struct expire_plan *plan, const struct store_list *all, bool *held,
-    size_t *segment)
+    const struct expire_plan *base, const struct expire_plan *plan,
+    const struct store_list *all, struct expire_held *out)
 {
     int rc = 0;
 
+    *out = (struct expire_held){.backups = c->backups, .segment = c->segments};
+    out->backup = xcalloc(c->backups + 1, sizeof *out->backup);
     for (size_t i = 0; i < conf->vaults && rc == 0; i++) {
-        struct look l = {.vault = &conf->vault[i], .here = conf->repo};
+        struct look l = {.vault = &conf->vault[i], .here = all};
 
         if (l.vault->repo == NULL) {
-            hold_all(c, held, segment);
+            hold_all(c, l.vault->url, out);
             continue;
         }
-        rc = look_open(&l, conf);
-        if (rc == 0)
-            rc = find_on(&l, c, plan, all, held, segment);
-        store_list_free(&l.there);
-        buf_free(&l.memory);
+        if ((rc = look_open(&l, conf)) == 0)
+            find_on(&l, c, base, plan, out);
+        look_close(&l);
     }
     return rc;
+}
+
+void
+expire_held_free(struct expire_held *h)
+{
+    for (size_t i = 0; i < h->backups; i++)
+        free(h->backup[i]);
+    free(h->backup);
+    free(h->log);
+    *h = (struct expire_held){0};
 }

@@ -207,26 +207,30 @@ order_of(const struct catalog *c)
     return v;
 }
 
+/* all, verified: what the rules say of it; taken. */
 static void
 choose(const struct expire_input *in, size_t i, bool any_verified, char *all,
     char *verified, struct expire_choice *out)
 {
+    const char *held = in->held == NULL ? NULL : in->held->backup[i];
     char span[EXPIRE_SPAN];
 
     out->keep = true;
-    if (in->pinned[i])
+    expire_span(in->policy->keep_us, span);
+    if (in->pinned[i] && !in->local)
         out->why = xstrdup("pinned");
     else if (all != NULL)
         out->why = xstrdup(all);
     else if (verified != NULL)
         out->why = xasprintf("verified, as newer ones are not: %s", verified);
-    else if (in->held != NULL && in->held[i])
-        out->why = xstrdup("not known to be on every vault");
+    else if (held != NULL)
+        out->why = xasprintf("would go, but %s", held);
     else {
         out->keep = false;
-        out->why = xasprintf("older than %s, and no rule keeps it%s",
-            expire_span(in->policy->keep_us, span),
-            any_verified ? "" : " (no backup has been verified)");
+        out->why = in->local
+            ? xasprintf("older than %s here, and every vault has it", span)
+            : xasprintf("older than %s, and no rule keeps it%s", span,
+                  any_verified ? "" : " (no backup has been verified)");
     }
     free(all);
     free(verified);
@@ -244,7 +248,8 @@ plan_backups(const struct expire_input *in, struct expire_plan *out)
     rules_apply(&r);
     r.among = in->verified;
     r.why = good;
-    rules_apply(&r);
+    if (!in->local)
+        rules_apply(&r);
     out->backup = xcalloc(n + 1, sizeof *out->backup);
     out->backups = n;
     for (size_t i = 0; i < n; i++)
@@ -309,7 +314,8 @@ plan_segments(const struct expire_input *in, struct expire_plan *out)
     const struct catalog *c = in->catalog;
     size_t by, needed = first_needed(c, out, &by);
     size_t cut = c->breaks == 0 ? needed : surely_older(c, out, needed);
-    size_t held = in->held == NULL ? c->segments : in->held_segment;
+    bool any_held = in->held != NULL && in->held->log != NULL;
+    size_t held = any_held ? in->held->segment : c->segments;
 
     out->segments = c->segments;
     out->segment = xcalloc(c->segments + 1, sizeof *out->segment);
@@ -325,8 +331,7 @@ plan_segments(const struct expire_input *in, struct expire_plan *out)
             s->why = xstrdup("the log is broken: what a backup that stays "
                              "goes on with is not known");
         else if (i >= held && i < cut)
-            s->why = xstrdup("not known to be on every vault, or after what "
-                             "is not");
+            s->why = xasprintf("would go, but %s", in->held->log);
         else
             s->why = xasprintf(s->keep
                     ? "part of the log that goes on from backup %s"

@@ -7,12 +7,15 @@
 #include "pitr/expire.h"
 
 /*
- * Of what a plan lets go: held[i] for each backup that is not known to be on
- * every vault, *segment the first segment that is not (else left alone).  all:
- * what there is here.  What a vault's own expire has removed was there.
+ * What a plan lets go and is not known to be on every vault.  base: the plan
+ * without a retention of its own for what is here (the same one where there is
+ * none): what that keeps has to be on the vaults still; of the rest it is
+ * enough that it was, for a vault's own expire removes, too.  all: what there
+ * is here.  To be freed in any case.
  */
 int expire_find_held(const struct expire_conf *conf, const struct catalog *c,
-    const struct expire_plan *plan, const struct store_list *all, bool *held,
-    size_t *segment);
+    const struct expire_plan *base, const struct expire_plan *plan,
+    const struct store_list *all, struct expire_held *out);
+void expire_held_free(struct expire_held *h);
 
 #endif

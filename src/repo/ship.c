@@ -126,6 +126,20 @@ init(struct ship *s)
     pthread_cond_init(&s->changed, &attr);
     pthread_condattr_destroy(&attr);
     ship_rate_init(&s->rate, s->conf->rate);
+    ship_rate_init(&s->rate_back, s->conf->rate);
+}
+
+/* All else has been shipped; each has been warned of. */
+static int
+unlike(struct ship *s)
+{
+    err_set(ERR_VERIFY, "%s: %zu object%s there with other bytes: %s%s",
+        s->conf->vault, s->n_unlike, s->n_unlike == 1 ? " is" : "s are",
+        s->unlike[0], s->n_unlike == 1 ? "" : ", ...");
+    return err_hint("Nothing was written over, and the local copies stay. "
+                    "\"pitr verify\" tells which side is whole; what is "
+                    "damaged on the vault its root can move away, and it is "
+                    "shipped again.");
 }
 
 int
@@ -138,7 +152,7 @@ ship_run(const struct ship_conf *conf, struct ship_report *out)
     int rc = -1;
 
     init(&s);
-    s.memory_path = ship_memory_path(conf->repository, conf->vault);
+    s.memory_path = ship_file_path(conf->repository, "shipped", conf->vault);
     if ((s.repo = repo_open(conf->repository, conf->server, NULL)) == NULL)
         goto out;
     if (s.repo->local_path == NULL) {
@@ -148,13 +162,21 @@ ship_run(const struct ship_conf *conf, struct ship_report *out)
     }
     if ((lock = take_lock(&s)) == NULL || ship_memory_load(&s) < 0)
         goto out;
+    s.confirmed = confirmed_load(s.repo, conf->vault);
     rc = sessions(&s);
+    if (rc == 0 && conf->once && s.n_unlike > 0)
+        rc = unlike(&s);
 
 out:
     lock_free(lock);
+    confirmed_free(s.confirmed);
+    for (size_t i = 0; i < s.n_unlike; i++)
+        free(s.unlike[i]);
+    free(s.unlike);
     ship_table_free(&s.table);
     repo_close(s.repo);
     ship_rate_free(&s.rate);
+    ship_rate_free(&s.rate_back);
     pthread_cond_destroy(&s.changed);
     pthread_mutex_destroy(&s.lock);
     free(s.memory_path);

@@ -21,7 +21,7 @@
 #define MEMORY_MAX (16u << 20)
 
 char *
-ship_memory_path(const char *repository, const char *vault)
+ship_file_path(const char *repository, const char *what, const char *vault)
 {
     uint8_t d[DIGEST_SIZE];
     char hex[17] = "";
@@ -33,7 +33,7 @@ ship_memory_path(const char *repository, const char *vault)
         hex[2 * i] = digit[d[i] >> 4];
         hex[2 * i + 1] = digit[d[i] & 15];
     }
-    return xasprintf("%s/.shipped-%s", repository, hex);
+    return xasprintf("%s/.%s-%s", repository, what, hex);
 }
 
 int
@@ -100,6 +100,8 @@ int
 ship_memory_forget(struct ship *s)
 {
     ship_table_forget(&s->table);
+    if (confirmed_forget(s->confirmed) < 0)
+        return -1;
     if (unlink(s->memory_path) < 0 && errno != ENOENT)
         return err_sys(ERR_FAILED, "cannot remove %s", s->memory_path);
     return 0;

@@ -204,17 +204,16 @@ out:
     return rc;
 }
 
-static int
-pace(struct ship_transfer *t, size_t n)
+void
+ship_pace(struct ship *s, struct ship_rate *r, size_t n, bool urgent)
 {
     uint64_t now = time_mono_us();
-    uint64_t until = now + ship_rate_take(&t->s->rate, n, t->urgent, now);
+    uint64_t until = now + ship_rate_take(r, n, urgent, now);
 
-    while (now < until && !ship_ending(t->s)) {
-        ship_sleep(t->s, MIN(until - now, UINT64_C(200000)));
+    while (now < until && !ship_ending(s)) {
+        ship_sleep(s, MIN(until - now, UINT64_C(200000)));
         now = time_mono_us();
     }
-    return 0;
 }
 
 static int
@@ -228,7 +227,7 @@ send(struct ship_transfer *t, uint64_t size)
     while (rc == 0 && at < size && !ship_ending(t->s)) {
         size_t n = (size_t)MIN(size - at, (uint64_t)most);
 
-        pace(t, n);
+        ship_pace(t->s, &t->s->rate, n, t->urgent);
         rc = read_local(t, at, data, n);
         if (rc == 0)
             rc = sink_write(t->sink, data, n);

@@ -5,6 +5,8 @@
  *   ship_session.c   one connection: the workers and what they do next
  *   ship_object.c    one object: from where, whether the same, its bytes
  *   ship_table.c     which object is due; pure
+ *   ship_confirm.c   reading back what is on the vault
+ *   ship_confirmed.c the file .confirmed-HASH
  *   ship_memory.c    the file .shipped-HASH
  *   ship_rate.c      bytes a second
  */
@@ -19,6 +21,7 @@
 /* --- ship_table.c: under the lock of struct ship --- */
 
 enum ship_state { SHIP_WAITING, SHIP_ACTIVE, SHIP_DONE };
+enum ship_look { SHIP_UNSEEN, SHIP_SEEN }; /* read back, or nothing to read */
 
 struct ship_item {
     char *name;
@@ -27,6 +30,7 @@ struct ship_item {
     bool on_vault;
     bool fresh; /* of the latest look only */
     enum ship_state state;
+    enum ship_look look;
 };
 
 /* All objects of the local repository that are shipped, sorted by name. */
@@ -50,6 +54,9 @@ struct ship_item *ship_table_segment(struct ship_table *t, bool *last);
 struct ship_item *ship_table_object(struct ship_table *t);
 /* Are objects other than segments still to be shipped? */
 bool ship_table_busy(const struct ship_table *t);
+bool ship_table_log_busy(const struct ship_table *t); /* segments? */
+/* One that is complete on the vault and not read back yet; NULL. */
+struct ship_item *ship_table_unseen(struct ship_table *t);
 bool ship_table_knows(const struct ship_table *t, const char *id);
 void ship_table_learn(struct ship_table *t, const char *id);
 void ship_table_forget(struct ship_table *t); /* all that was learnt */
@@ -59,6 +66,19 @@ void ship_table_free(struct ship_table *t);
 char *ship_backup_id(const char *name);
 bool ship_is_manifest(const char *name);
 bool ship_is_segment(const char *name);
+
+/* --- ship_confirmed.c: one thread at a time --- */
+
+struct confirmed;
+/* Never fails: what cannot be used is an empty one, with a warning. */
+struct confirmed *confirmed_load(const struct repo *r, const char *vault);
+bool confirmed_has(const struct confirmed *c, const char *name, uint64_t size);
+void confirmed_add(struct confirmed *c, const char *name, uint64_t size,
+    const uint8_t digest[DIGEST_SIZE]);
+/* What is not here any more need not be remembered. */
+void confirmed_keep(struct confirmed *c, const struct ship_table *here);
+int confirmed_forget(struct confirmed *c); /* the vault is a new one */
+void confirmed_free(struct confirmed *c);
 
 /* --- ship_rate.c --- */
 
@@ -83,7 +103,10 @@ struct ship {
     uint64_t poll_us;
     unsigned jobs;
     char *memory_path;
-    struct ship_rate rate;
+    struct ship_rate rate, rate_back; /* there, and reading back */
+    struct confirmed *confirmed;
+    char **unlike; /* objects that are others there; warned of */
+    size_t n_unlike, unlike_cap;
 
     /* Of a session. */
     struct store *vault;
@@ -101,6 +124,8 @@ struct ship {
 
 /* Is it time to end, by a signal, the caller, or another worker's error? */
 bool ship_ending(struct ship *s);
+/* With the lock held: until something has changed, or a while has passed. */
+void ship_wait(struct ship *s);
 /* Sleep, but wake for that. */
 void ship_sleep(struct ship *s, uint64_t us);
 /* Something was made durable on the vault, or all is. */
@@ -113,13 +138,20 @@ int ship_session(struct ship *s);
 
 /* --- ship_memory.c --- */
 
-char *ship_memory_path(const char *repository, const char *vault);
+/* "REPOSITORY/.WHAT-HASH" of a vault's URL; caller owns. */
+char *ship_file_path(
+    const char *repository, const char *what, const char *vault);
 /* 0, or -1; a file that is not one is warned of and left alone. */
 int ship_memory_load(struct ship *s);
 /* A backup is whole on the vault. */
 int ship_memory_add(struct ship *s, const char *id);
 /* The vault is a new one. */
 int ship_memory_forget(struct ship *s);
+
+/* --- ship_confirm.c --- */
+
+/* A worker: reads back what is complete on the vault. */
+int ship_confirm(struct ship *s);
 
 /* --- ship_object.c --- */
 
@@ -132,6 +164,8 @@ struct ship_transfer {
     bool urgent, on_vault;
 };
 
+/* Wait until n bytes may go; r is one of the ship's. */
+void ship_pace(struct ship *s, struct ship_rate *r, size_t n, bool urgent);
 /* "repository": first of all, and it tells whose vault this is. */
 int ship_repository_file(struct ship *s, bool others_there);
 /* 1; 0 where the object is not here any more, or is longer there; -1. */

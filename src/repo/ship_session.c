@@ -2,8 +2,9 @@
  * ship_session.c -- one connection to a vault: the workers, and what is due.
  *
  * Worker 0 ships the log: one segment after the other, the newest as it grows,
- * through a sink that stays open.  The others ship objects of backups.  The
- * caller's thread looks at what there is here.
+ * through a sink that stays open.  The last one reads back what is complete
+ * (ship_confirm.c), the others ship objects of backups.  The caller's thread
+ * looks at what there is here.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -28,10 +29,10 @@ ship_ending(struct ship *s)
         (s->conf->stop != NULL && atomic_load(s->conf->stop));
 }
 
-/* Until something has changed, or a while has passed. */
-static void
-wait_a_while(struct ship *s, uint64_t us)
+void
+ship_wait(struct ship *s)
 {
+    uint64_t us = s->poll_us;
     struct timespec until;
 
     clock_gettime(CLOCK_MONOTONIC, &until);
@@ -112,7 +113,7 @@ follow(struct ship_transfer *t, bool last, bool *sent)
     if ((last && !s->conf->once) || ship_ending(s)) {
         pthread_mutex_lock(&s->lock);
         if (!ship_ending(s))
-            wait_a_while(s, s->poll_us);
+            ship_wait(s);
         pthread_mutex_unlock(&s->lock);
         return 0;
     }
@@ -136,7 +137,7 @@ ship_log(struct ship *s)
         if ((item = ship_table_segment(&s->table, &last)) != NULL)
             item->state = SHIP_ACTIVE;
         else if (!s->conf->once)
-            wait_a_while(s, s->poll_us);
+            ship_wait(s);
         pthread_mutex_unlock(&s->lock);
         if (item == NULL && s->conf->once)
             break;
@@ -193,7 +194,7 @@ ship_objects(struct ship *s)
         if ((item = ship_table_object(&s->table)) != NULL)
             item->state = SHIP_ACTIVE;
         else if (busy || !s->conf->once)
-            wait_a_while(s, s->poll_us);
+            ship_wait(s);
         pthread_mutex_unlock(&s->lock);
         if (item == NULL && !busy && s->conf->once)
             break;
@@ -207,7 +208,9 @@ static int
 work(void *arg, unsigned index)
 {
     struct ship *s = arg;
-    int rc = index == 0 ? ship_log(s) : ship_objects(s);
+    int rc = index == 0        ? ship_log(s)
+        : index == s->jobs + 1 ? ship_confirm(s)
+                               : ship_objects(s);
 
     if (rc < 0)
         atomic_store(&s->ended, true);
@@ -272,7 +275,7 @@ say_behind(struct ship *s)
 static int
 run_workers(struct ship *s)
 {
-    struct pool *p = pool_start(1 + s->jobs, work, s);
+    struct pool *p = pool_start(2 + s->jobs, work, s);
     struct err_saved *e = NULL;
     int rc;
 
@@ -315,6 +318,7 @@ ship_session(struct ship *s)
     if (look_there(s) < 0 || look_here(s) < 0 || look_here(s) < 0)
         goto out;
     s->worked = true;
+    confirmed_keep(s->confirmed, &s->table);
     if (!s->outage)
         say_behind(s);
     rc = run_workers(s);

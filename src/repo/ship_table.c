@@ -266,13 +266,79 @@ ship_table_object(struct ship_table *t)
     return NULL;
 }
 
+static bool
+busy(const struct ship_table *t, bool log)
+{
+    for (size_t i = 0; i < t->n; i++)
+        if (t->v[i]->state != SHIP_DONE &&
+            ship_is_segment(t->v[i]->name) == log)
+            return true;
+    return false;
+}
+
 bool
 ship_table_busy(const struct ship_table *t)
 {
-    for (size_t i = 0; i < t->n; i++)
-        if (t->v[i]->state != SHIP_DONE && !ship_is_segment(t->v[i]->name))
-            return true;
-    return false;
+    return busy(t, false);
+}
+
+bool
+ship_table_log_busy(const struct ship_table *t)
+{
+    return busy(t, true);
+}
+
+static struct ship_item *
+find_item(const struct ship_table *t, const char *name)
+{
+    size_t lo = 0, hi = t->n;
+
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        int order = strcmp(t->v[mid]->name, name);
+
+        if (order == 0)
+            return t->v[mid];
+        if (order < 0)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return NULL;
+}
+
+/* Of a backup: when all of it is there, so that what fails is not read. */
+static bool
+backup_is_there(const struct ship_table *t, const char *name)
+{
+    char *id = ship_backup_id(name), *manifest;
+    const struct ship_item *it;
+
+    if (id == NULL)
+        return true;
+    manifest = xasprintf(BACKUP "%s" MANIFEST, id);
+    it = find_item(t, manifest);
+    free(manifest);
+    free(id);
+    return it != NULL && it->state == SHIP_DONE;
+}
+
+struct ship_item *
+ship_table_unseen(struct ship_table *t)
+{
+    const struct ship_item *last = NULL;
+
+    for (size_t i = t->n; i-- > 0 && last == NULL;)
+        if (ship_is_segment(t->v[i]->name))
+            last = t->v[i];
+    for (size_t i = 0; i < t->n; i++) {
+        struct ship_item *it = t->v[i];
+
+        if (it->look == SHIP_UNSEEN && it->state == SHIP_DONE && it != last &&
+            backup_is_there(t, it->name))
+            return it;
+    }
+    return NULL;
 }
 
 void

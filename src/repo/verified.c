@@ -11,12 +11,10 @@
 #define _GNU_SOURCE
 #endif
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "pitr/file.h"
@@ -234,51 +232,6 @@ take_text(struct verified *v, char *text, const struct repo *r)
     return good;
 }
 
-/* Others may be allowed to add files here, as the account that ships to a
- * vault is: what such a one wrote is not believed. */
-static int
-check_owner(int fd)
-{
-    struct stat st;
-
-    if (fstat(fd, &st) < 0)
-        return err_sys(ERR_FAILED, "stat");
-    if (!S_ISREG(st.st_mode))
-        return err_set(ERR_FAILED, "not a regular file");
-    if ((st.st_uid != 0 && st.st_uid != geteuid()) || (st.st_mode & 022) != 0)
-        return err_set(
-            ERR_FAILED, "another account than this one could have written it");
-    return 0;
-}
-
-static int
-read_file(const char *path, struct buf *out)
-{
-    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    int rc = -1;
-    ssize_t n = 1;
-
-    if (fd < 0)
-        return errno == ENOENT ? 1 : err_sys(ERR_FAILED, "cannot open it");
-    if (check_owner(fd) < 0)
-        goto out;
-    while (n > 0 && out->len < FILE_MAX) {
-        buf_reserve(out, 65536);
-        n = read(fd, out->data + out->len, 65536);
-        out->len += n > 0 ? (size_t)n : 0;
-    }
-    if (n < 0)
-        err_sys(ERR_FAILED, "cannot read it");
-    else if (n == 0)
-        rc = 0;
-    else
-        err_set(ERR_FAILED, "it is too large");
-
-out:
-    close(fd);
-    return rc;
-}
-
 struct verified *
 verified_load(const struct repo *r)
 {
@@ -290,16 +243,16 @@ verified_load(const struct repo *r)
     if (r->local_path == NULL)
         return v;
     path = file_name(r, "");
-    rc = read_file(path, &b);
+    rc = file_read_own(path, FILE_MAX, &b);
     if (rc == 0) {
         bool whole = b.len > 0 && memchr(b.data, 0, b.len) == NULL;
 
         text = buf_take(&b);
         if (!whole || !take_text(v, text, r))
-            rc = err_set(ERR_FAILED, "its content is not valid");
+            rc = err_set(ERR_FAILED, "%s: its content is not valid", path);
     }
     if (rc < 0) {
-        log_warn("%s is not used: %s", path, err_text());
+        log_warn("%s; it is not used", err_text());
         err_clear();
         verified_free(v);
         v = xcalloc(1, sizeof *v);

@@ -130,7 +130,7 @@ touch -d '3 days ago' "$REPO/backup/20200101T000000Z/part-000001" \
 say "what may not be on the vault stays here"
 { cat "$T/pitr.conf"; echo "vault = sftp://127.0.0.1:1/none"; } >"$T/vault.conf"
 expect_exit 3 "$PITR" expire --config "$T/vault.conf" --dry-run
-said "127.0.0.1" "keep +backup ${ids[0]}.*not known to be on every vault" \
+said "127.0.0.1" "keep +backup ${ids[0]}.*would go, but .*cannot be reached" \
     "would remove 0 of 3 backups, 0 of"
 
 say "expire"

@@ -18,6 +18,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 #include <cmocka.h>
+#include "../../src/repo/ship_priv.h"
 #include "pitr/expire.h"
 #include "pitr/file.h"
 #include "pitr/log.h"
@@ -342,13 +343,14 @@ test_held(void **state)
 {
     struct catalog *c = catalog_made(nights, 10, 0, 10);
     struct expire_policy policy = {.keep_us = 3 * DAY_US, .minimum = 1};
-    bool none[10] = {0}, held[10] = {[1] = true, [9] = true};
+    bool none[10] = {0};
+    char why[] = "not there", *backup[10] = {[1] = why, [9] = why};
+    struct expire_held held = {.backup = backup, .backups = 10, .segment = 10};
     struct expire_input in = {.catalog = c,
         .policy = &policy,
         .pinned = none,
         .verified = none,
-        .held = held,
-        .held_segment = 10,
+        .held = &held,
         .now_us = NOW};
     struct expire_plan p;
     char is[MANY];
@@ -357,20 +359,54 @@ test_held(void **state)
     assert_int_equal(expire_plan_make(&in, &p), 0);
     letters(p.backup, 10, is);
     assert_string_equal(is, "-K----KKKK");
-    assert_non_null(strstr(p.backup[1].why, "vault"));
-    assert_null(strstr(p.backup[9].why, "vault"));
+    assert_string_equal(p.backup[1].why, "would go, but not there");
+    assert_null(strstr(p.backup[9].why, "not there"));
     letters(p.segment, 10, is);
     assert_string_equal(is, "-KKKKKKKKK");
     expire_plan_free(&p);
-    in.held = none;
-    in.held_segment = 4;
+    backup[1] = NULL;
+    held.segment = 4;
+    held.log = why;
     assert_int_equal(expire_plan_make(&in, &p), 0);
     letters(p.backup, 10, is);
     assert_string_equal(is, "------KKKK");
     letters(p.segment, 10, is);
     assert_string_equal(is, "----KKKKKK");
-    assert_non_null(strstr(p.segment[5].why, "vault"));
-    assert_null(strstr(p.segment[6].why, "vault"));
+    assert_string_equal(p.segment[5].why, "would go, but not there");
+    assert_null(strstr(p.segment[6].why, "not there"));
+    expire_plan_free(&p);
+    catalog_free(c);
+}
+
+/* Of what the vaults have, only time and a minimum count; neither a pin nor
+ * that it was verified keeps it here. */
+static void
+test_local(void **state)
+{
+    struct catalog *c = catalog_made(nights, 10, 0, 10);
+    struct expire_policy policy = {.keep_us = 2 * DAY_US, .minimum = 1};
+    bool pinned[10] = {[1] = true}, verified[10] = {[2] = true};
+    struct expire_input in = {.catalog = c,
+        .policy = &policy,
+        .pinned = pinned,
+        .verified = verified,
+        .local = true,
+        .now_us = NOW};
+    struct expire_plan p;
+    char is[MANY];
+
+    (void)state;
+    assert_int_equal(expire_plan_make(&in, &p), 0);
+    letters(p.backup, 10, is);
+    assert_string_equal(is, "-------KKK");
+    assert_non_null(strstr(p.backup[1].why, "older than 2d here"));
+    letters(p.segment, 10, is);
+    assert_string_equal(is, "-------KKK");
+    expire_plan_free(&p);
+    policy.minimum = 5;
+    assert_int_equal(expire_plan_make(&in, &p), 0);
+    letters(p.backup, 10, is);
+    assert_string_equal(is, "-----KKKKK");
     expire_plan_free(&p);
     catalog_free(c);
 }
@@ -834,18 +870,74 @@ test_passed_over(void **state)
     free(path);
 }
 
-/* So many go where the repository has this vault. */
+/* So many go where the repository has this vault; 0: no keep_local. */
 static void
-goes_with(struct scene *s, const struct expire_vault *vault, size_t backups,
-    size_t segments)
+goes_with(struct scene *s, const struct expire_vault *vault,
+    unsigned keep_local_days, size_t backups, size_t segments)
 {
+    struct expire_conf conf = {.repo = s->p.repo,
+        .policy = &two_days,
+        .keep_local_us = keep_local_days * DAY_US,
+        .vault = vault,
+        .vaults = 1,
+        .now_us = AT(5, 0),
+        .dry_run = true};
     struct expire_report r;
 
-    if (run_with(s, &two_days, AT(5, 0), true, vault, &r) < 0)
+    if (expire_run(&conf, &r) < 0)
         fail_msg("%s", err_text());
     assert_int_equal(r.plan.backups_go, backups);
     assert_int_equal(r.plan.segments_go, segments);
     expire_report_free(&r);
+}
+
+/* As if ship had read it back. */
+static void
+confirm(struct scene *s, const char *url, const char *name)
+{
+    struct confirmed *c = confirmed_load(s->p.repo, url);
+    uint8_t digest[DIGEST_SIZE] = {1};
+    uint64_t size;
+
+    assert_int_equal(store_stat(s->p.repo->store, name, &size), 1);
+    confirmed_add(c, name, size, digest);
+    assert_true(confirmed_has(c, name, size));
+    assert_false(confirmed_has(c, name, size + 1));
+    confirmed_free(c);
+}
+
+static void
+confirm_all(struct scene *s, const char *url)
+{
+    struct store_list l;
+
+    assert_int_equal(store_list(s->p.repo->store, "", false, &l), 0);
+    for (size_t i = 0; i < l.n; i++)
+        confirm(s, url, l.v[i].name);
+    store_list_free(&l);
+}
+
+static void
+shipped_once(struct scene *s, const char *url, const char *id)
+{
+    char *text = xasprintf("pitr-shipped 1\nbackup %s\n", id);
+    char *path = ship_file_path(s->p.path, "shipped", url);
+
+    file_store(path, text, strlen(text));
+    free(text);
+    free(path);
+}
+
+static struct repo *
+copy_of(struct scene *s, const char *where)
+{
+    char *command = xasprintf("cp -r %s %s", s->p.path, where);
+    struct repo *r;
+
+    assert_int_equal(system(command), 0);
+    assert_non_null(r = repo_open(where, NULL, NULL));
+    free(command);
+    return r;
 }
 
 /* A vault that has all, less and less of it, has expired it, or is away. */
@@ -854,54 +946,40 @@ test_vault(void **state)
 {
     struct scene *s = *state;
     char *copy = xasprintf("%s/vault", s->p.dir);
-    char *command = xasprintf("cp -r %s %s", s->p.path, copy);
-    char *id = id_of_day(1), *memory;
+    char *id = id_of_day(1), *name;
     struct catalog *c = catalog_load(s->p.repo);
     struct expire_vault vault = {.url = "sftp://vault/x"};
     struct store *store;
     struct expire_report r;
     struct place other;
-    char *name;
 
-    assert_int_equal(system(command), 0);
-    goes_with(s, &vault, 0, 0); /* cannot be reached */
-    vault.repo = repo_open(copy, NULL, NULL);
-    assert_non_null(vault.repo);
+    goes_with(s, &vault, 0, 0, 0); /* cannot be reached */
+    vault.repo = copy_of(s, copy);
     store = vault.repo->store;
-    goes_with(s, &vault, 2, 2);
+    goes_with(s, &vault, 0, 0, 0); /* there, but nobody has looked */
+    confirm_all(s, vault.url);
+    goes_with(s, &vault, 0, 2, 2);
     /* The second segment has not come there whole, or not at all. */
     name = xasprintf("%s/%s", copy, c->segment[1].name);
     assert_int_equal(truncate(name, (off_t)c->segment[1].size - 1), 0);
-    goes_with(s, &vault, 2, 1);
+    goes_with(s, &vault, 0, 2, 1);
     assert_int_equal(store_remove(store, c->segment[1].name), 0);
-    goes_with(s, &vault, 2, 1);
+    goes_with(s, &vault, 0, 2, 1);
     /* It has expired: it was there. */
     assert_int_equal(store_remove(store, c->segment[0].name), 0);
-    goes_with(s, &vault, 2, 2);
+    goes_with(s, &vault, 0, 2, 2);
     /* A part that is missing; then the manifest, too. */
     free(name);
     name = xasprintf("backup/%s/part-000001", id);
     assert_int_equal(store_remove(store, name), 0);
-    goes_with(s, &vault, 1, 1);
+    goes_with(s, &vault, 0, 1, 1);
     free(name);
     name = xasprintf("backup/%s/manifest", id);
     assert_int_equal(store_remove(store, name), 0);
-    goes_with(s, &vault, 1, 1);
+    goes_with(s, &vault, 0, 1, 1);
     /* But it was whole there once. */
-    memory = xasprintf("pitr-shipped 1\nbackup %s\n", id);
-    free(name);
-    name = place_file(&s->p, ".shipped-");
-    {
-        uint8_t d[DIGEST_SIZE];
-        char *path;
-
-        digest_of(vault.url, strlen(vault.url), d);
-        path = xasprintf("%s%02x%02x%02x%02x%02x%02x%02x%02x", name, d[0], d[1],
-            d[2], d[3], d[4], d[5], d[6], d[7]);
-        file_store(path, memory, strlen(memory));
-        free(path);
-    }
-    goes_with(s, &vault, 2, 2);
+    shipped_once(s, vault.url, id);
+    goes_with(s, &vault, 0, 2, 2);
     repo_close(vault.repo);
     /* Another repository is no copy. */
     place_make(&other);
@@ -913,9 +991,100 @@ test_vault(void **state)
     place_free(&other);
     catalog_free(c);
     free(copy);
-    free(command);
     free(id);
-    free(memory);
+    free(name);
+}
+
+/* keep_local: what `keep` keeps has to be on the vault still. */
+static void
+test_keep_local(void **state)
+{
+    struct scene *s = *state;
+    char *copy = xasprintf("%s/vault", s->p.dir);
+    char *id = id_of_day(2), *manifest = xasprintf("backup/%s/manifest", id);
+    struct expire_vault vault = {.url = "sftp://vault/x"};
+    struct catalog *c = catalog_load(s->p.repo);
+
+    vault.repo = copy_of(s, copy);
+    confirm_all(s, vault.url);
+    goes_with(s, &vault, 0, 2, 2);
+    goes_with(s, &vault, 1, 3, 3);
+    shipped_once(s, vault.url, id);
+    assert_int_equal(store_remove(vault.repo->store, manifest), 0);
+    goes_with(s, &vault, 1, 2, 2);
+    assert_int_equal(store_remove(vault.repo->store, c->segment[0].name), 0);
+    goes_with(s, &vault, 1, 2, 2);
+    catalog_free(c);
+    repo_close(vault.repo);
+    free(copy);
+    free(id);
+    free(manifest);
+}
+
+/* The memory of what was confirmed: whose it is, and torn. */
+static void
+test_confirmed(void **state)
+{
+    static const char *const url = "sftp://vault/x";
+    struct scene *s = *state;
+    char *path = ship_file_path(s->p.path, "confirmed", url);
+    char *id = id_of_day(0), *name = xasprintf("backup/%s/manifest", id);
+    struct catalog *c = catalog_load(s->p.repo);
+    uint64_t size;
+    unsigned warnings = log_warnings();
+    struct confirmed *is;
+    struct buf b = {0};
+
+    assert_int_equal(store_stat(s->p.repo->store, name, &size), 1);
+    confirm(s, url, name);
+    file_load(path, &b);
+    for (size_t cut = b.len - 1; cut > 0; cut -= MIN(cut, 13)) {
+        /* Cut anywhere, it is used as far as it goes, and gone on with. */
+        file_store(path, b.data, cut);
+        is = confirmed_load(s->p.repo, url);
+        assert_false(confirmed_has(is, name, size));
+        confirmed_free(is);
+        confirm(s, url, c->segment[0].name);
+        confirm(s, url, name);
+        is = confirmed_load(s->p.repo, url);
+        assert_true(confirmed_has(is, name, size));
+        assert_true(confirmed_has(is, c->segment[0].name, c->segment[0].size));
+        confirmed_free(is);
+    }
+    file_store(path, b.data, b.len);
+    warnings = log_warnings();
+    is = confirmed_load(s->p.repo, url);
+    assert_true(confirmed_has(is, name, size));
+    confirmed_free(is);
+    assert_int_equal(log_warnings(), warnings);
+    /* What others could have written is not believed, and replaced. */
+    assert_int_equal(chmod(path, 0622), 0);
+    is = confirmed_load(s->p.repo, url);
+    assert_false(confirmed_has(is, name, size));
+    assert_int_equal(log_warnings(), ++warnings);
+    confirmed_add(is, name, size, (const uint8_t[DIGEST_SIZE]){0});
+    confirmed_free(is);
+    is = confirmed_load(s->p.repo, url);
+    assert_true(confirmed_has(is, name, size));
+    confirmed_free(is);
+    if (geteuid() == 0) {
+        assert_int_equal(chown(path, 65534, (gid_t)-1), 0);
+        is = confirmed_load(s->p.repo, url);
+        assert_false(confirmed_has(is, name, size));
+        confirmed_free(is);
+        assert_int_equal(log_warnings(), ++warnings);
+        assert_int_equal(chown(path, 0, (gid_t)-1), 0);
+    }
+    b.data[40] ^= 1; /* in the repository's id */
+    file_store(path, b.data, b.len);
+    is = confirmed_load(s->p.repo, url);
+    assert_false(confirmed_has(is, name, size));
+    confirmed_free(is);
+    assert_int_equal(log_warnings(), ++warnings);
+    catalog_free(c);
+    buf_free(&b);
+    free(path);
+    free(id);
     free(name);
 }
 
@@ -931,6 +1100,7 @@ main(void)
         cmocka_unit_test(test_clock),
         cmocka_unit_test(test_log),
         cmocka_unit_test(test_held),
+        cmocka_unit_test(test_local),
         cmocka_unit_test(test_promises),
         cmocka_unit_test_setup_teardown(test_apply, setup, teardown),
         cmocka_unit_test_setup_teardown(test_apply_pinned, setup, teardown),
@@ -940,6 +1110,8 @@ main(void)
         cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_broken_log, setup, teardown),
         cmocka_unit_test_setup_teardown(test_vault, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_keep_local, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_confirmed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_passed_over, setup, teardown),
     };
 

@@ -1,0 +1,78 @@
+# What is on the vault may go from here: only what was read back from there, the
+# oldest first, and what is left goes on: the stream, shipping, verifying,
+# restoring; what went is restored from the vault.
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/vault.sh"
+
+vault_up
+source_server
+shop_schema | mysql_client --socket="$SRC"
+shop_rows 200 | mysql_client --socket="$SRC"
+set_up "vault = $URL" "${ssh_keys[@]}" "segment_age = 1s" "keep = 7d" \
+    "keep_local = 1s" "minimum = 1"
+
+# round N: a backup between two changes; each has a segment of its own.
+round()
+{
+    sql "$SRC" "UPDATE shop.customers SET city = 'before $1' WHERE id < 9"
+    pitr stream --once >/dev/null 2>&1
+    pitr backup >/dev/null
+    sql "$SRC" "UPDATE shop.customers SET city = 'after $1' WHERE id < 9"
+    pitr stream --once >/dev/null 2>&1
+    sleep 1.1
+}
+round 1
+first=$(position)
+truth "$SRC" "$T/truth1"
+round 2
+round 3
+mapfile -t ids < <(backups)
+[ ${#ids[@]} = 3 ] || fail "${#ids[@]} backups instead of 3"
+
+say "nothing goes that is not confirmed, and it is said why"
+mv "$V/vault/binlog" "$V/binlog"
+mv "$V/vault/backup/${ids[0]}/schema" "$V/schema"
+expect_exit 0 pitr expire --dry-run
+said "keep +backup ${ids[0]}.*would go, but schema is not on $URL" \
+    "keep +log.*would go, but binlog/.* is not on"
+mv "$V/binlog" "$V/vault/binlog"
+mv "$V/schema" "$V/vault/backup/${ids[0]}/schema"
+expect_exit 0 pitr expire --dry-run
+said "would remove +backup ${ids[0]}.*older than 1 s here, and every vault" \
+    "keep +backup ${ids[1]}.*what can be restored begins with it" \
+    "would remove +log"
+mv "$REPO"/.confirmed-* "$T/confirmed"
+expect_exit 0 pitr expire --dry-run
+said "keep +backup ${ids[0]}.*is not confirmed yet on" "would remove 0 of 3 "
+expect_exit 2 "$PITR" expire --config <(grep -v ^vault "$T/pitr.conf")
+said "keep_local is for a repository that has a vault"
+
+say "read back again, once"
+expect_exit 0 pitr ship --once
+said "read back .* objects, as here" "shipped 0 B"
+expect_exit 0 pitr ship --once
+! grep -q "read back" "$T/said" || fail "what was confirmed is read again"
+
+say "what every vault has goes"
+expect_exit 0 pitr expire
+said "removed +backup ${ids[0]}" "removed +log"
+[ "$(backups)" = "${ids[1]}"$'\n'"${ids[2]}" ] || fail "others are left"
+expect_exit 0 pitr verify --all --secret-key "$T/key"
+expect_exit 13 pitr restore --dry-run --secret-key "$T/key" \
+    --until-gtid "$first"
+
+say "the log goes on, and is shipped; nothing else is"
+round 4
+expect_exit 0 pitr ship --once
+said "shipped 0 B"
+expect_exit 0 pitr verify --secret-key "$T/key"
+"$PITR" list --repository "$V/vault" --json >"$T/there.json"
+[ "$(grep -oE "\"id\": *\"20[^\"]*\"" "$T/there.json" | wc -l)" = 4 ] ||
+    fail "the vault has not all four backups"
+vault_reached "$(position)" || fail "the vault's log is behind"
+
+say "what went from here is restored from the vault, what is here can be from here"
+restore_to old --repository "$URL" --until-gtid "$first"
+truth "$OUT" "$T/old"
+same "$T/truth1" "$T/old"
+expect_exit 0 pitr restore --dry-run --secret-key "$T/key"
