@@ -27,6 +27,8 @@ struct catalog {
 struct catalog *catalog_load(struct repo *r);
 /* Only the log, into a catalogue that has none, without a warning.  0, or -1. */
 int catalog_load_log(struct repo *r, struct catalog *c);
+/* Only the backups, likewise. */
+int catalog_load_backups(struct repo *r, struct catalog *c);
 /* The first break at or after segment i; NULL. */
 const struct segment_info *catalog_break(const struct catalog *c, size_t i);
 /* One past the last segment of the run that starts at `first`: the next one is

@@ -72,6 +72,9 @@ struct lock *repo_lock(const struct repo *r, const char *what);
 struct sink *repo_put(struct repo *r, enum seal_kind kind, const char *name,
     const struct buf *meta, int level, enum store_put how,
     struct sink **seal_out);
+/* What has to be so of an object of this repository; name is borrowed. */
+struct seal_expect repo_expect(
+    const struct repo *r, enum seal_kind kind, const char *name);
 /* The chain store -> open -> unzstd of a closed object; see open_source(). */
 struct source *repo_get(struct repo *r, enum seal_kind kind, const char *name,
     const struct secret_key *key, const uint8_t digest[DIGEST_SIZE]);

@@ -16,7 +16,7 @@
 #ifndef PITR_VERIFY_H
 #define PITR_VERIFY_H
 
-#include "pitr/repo.h"
+#include "pitr/catalog.h"
 
 enum verify_level {
     VERIFY_NONE,
@@ -57,6 +57,7 @@ struct verify_report {
     uint64_t unchanged; /* not read, since nothing has changed */
     uint64_t bytes;     /* read now, as stored */
     uint64_t rows, events, transactions; /* of VERIFY_CONTENT */
+    struct catalog *catalog; /* what counts; NULL where something is damaged */
 };
 
 struct verify_conf {

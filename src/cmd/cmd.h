@@ -8,6 +8,7 @@
 #include "pitr/catalog.h"
 #include "pitr/db.h"
 #include "pitr/expire.h"
+#include "pitr/head.h"
 #include "pitr/opt.h"
 #include "pitr/repo.h"
 
@@ -40,6 +41,26 @@ struct repo *cmd_repo_read(const struct common *c, const char *path);
 struct secret_key *cmd_secret_key(
     const char *path, const char *passphrase_file);
 
+/*
+ * Does the repository go as far as `expect` (a head; may be NULL) and as what
+ * was seen of it before, which is remembered in the directory `state` (NULL: the
+ * user's; "none": not)?  ERR_VERIFY; else what is seen now is remembered.  out
+ * (may be NULL) gets the head, also where it is refused for what was
+ * remembered.
+ */
+int cmd_head(struct repo *r, const struct catalog *c, const char *expect,
+    const char *state, struct head *out);
+
+/* The rows of the options that go with it. */
+#define CMD_HEAD_OPTS(type)                                                    \
+    {"expect", 0, OPT_STR, offsetof(type, expect), NULL, 0, 0, "HEAD",         \
+        "the repository has to go as far: what list printed on the server",    \
+        NULL},                                                                 \
+    {                                                                          \
+        "state", 0, OPT_STR, offsetof(type, state), NULL, 0, 0, "DIR",         \
+            "where it is remembered how far it went; none: nowhere", NULL      \
+    }
+
 unsigned cmd_jobs(unsigned asked); /* 0: as many as there are processors */
 
 /* --- reports, for people, on standard output (report.c) --- */
@@ -52,9 +73,9 @@ int report_out(const struct buf *text);
 
 /* --- list --- */
 void list_text(const struct repo *r, const struct catalog *c,
-    const struct pins *pins, struct buf *out);
+    const struct pins *pins, const struct head *head, struct buf *out);
 void list_json(const struct repo *r, const struct catalog *c,
-    const struct pins *pins, struct buf *out);
+    const struct pins *pins, const struct head *head, struct buf *out);
 
 /* --- restore --- */
 struct restore_target;

@@ -7,7 +7,7 @@
 
 struct list {
     struct common common;
-    const char *repository;
+    const char *repository, *expect, *state;
     bool json;
 };
 
@@ -15,6 +15,7 @@ struct list {
 static const struct opt list_opts[] = {
     {"repository", 0, OPT_STR, FIELD(repository), NULL, 0, 0, "DIR",
         "of this repository, without a configuration", NULL},
+    CMD_HEAD_OPTS(struct list),
     {"json", 0, OPT_FLAG, FIELD(json), NULL, 0, 0, NULL, "for scripts", NULL},
     {0}};
 
@@ -41,17 +42,29 @@ list_run(void *arg)
     struct catalog *c = NULL;
     struct pins pins = {0};
     struct buf text = {0};
+    struct err_saved *behind = NULL;
+    struct head head;
     int rc = -1;
 
     if (repo == NULL || (c = catalog_load(repo)) == NULL ||
         pins_load(repo, &pins) < 0)
         goto out;
+    if (head_of(repo, c, &head) < 0)
+        goto out;
+    /* All is listed all the same. */
+    if (cmd_head(repo, c, o->expect, o->state, NULL) < 0) {
+        if (err_kind() != ERR_VERIFY)
+            goto out;
+        behind = err_take();
+    }
     if (o->json)
-        list_json(repo, c, &pins, &text);
+        list_json(repo, c, &pins, &head, &text);
     else
-        list_text(repo, c, &pins, &text);
+        list_text(repo, c, &pins, &head, &text);
     if (report_out(&text) == 0)
-        rc = conclude(c);
+        rc = behind != NULL ? err_put(behind) : conclude(c);
+    else
+        err_saved_free(behind);
 
 out:
     buf_free(&text);

@@ -80,8 +80,9 @@ put_windows(struct json *j, const struct catalog *c)
 
 void
 list_json(const struct repo *r, const struct catalog *c,
-    const struct pins *pins, struct buf *out)
+    const struct pins *pins, const struct head *head, struct buf *out)
 {
+    char text[HEAD_TEXT];
     char *id = base32_text(r->id, sizeof r->id);
     char *signer = signer_text(r->signer);
     struct json j;
@@ -104,6 +105,7 @@ list_json(const struct repo *r, const struct catalog *c,
         put_segment(&j, &c->segment[i]);
     json_end_array(&j);
     put_windows(&j, c);
+    json_str(&j, "head", head_text(head, text));
     json_end_object(&j);
     buf_str(out, "\n");
     free(id);

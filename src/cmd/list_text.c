@@ -82,9 +82,10 @@ put_run(const struct catalog *c, size_t i, size_t end, struct buf *out)
 
 void
 list_text(const struct repo *r, const struct catalog *c,
-    const struct pins *pins, struct buf *out)
+    const struct pins *pins, const struct head *head, struct buf *out)
 {
     struct windows w;
+    char text[HEAD_TEXT];
 
     buf_fmt(out, "repository %s, server \"%s\"\n", store_where(r->store),
         r->server);
@@ -100,4 +101,5 @@ list_text(const struct repo *r, const struct catalog *c,
     buf_str(out, "\nwhat can be restored\n");
     windows_text(c, &w, out);
     windows_free(&w);
+    buf_fmt(out, "\nhead\n  %s\n", head_text(head, text));
 }

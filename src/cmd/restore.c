@@ -19,6 +19,7 @@ struct restore {
     const char *sandbox, *mariadbd, *target, *host, *socket, *user,
         *password_file;
     const char *repository, *secret_key, *passphrase_file, *signer;
+    const char *expect, *state;
     unsigned port, jobs;
     bool dry_run, no_verify, force;
 };
@@ -61,6 +62,7 @@ static const struct opt restore_opts[] = {
         "passphrase_file"},
     {"signer", 0, OPT_STR, FIELD(signer), NULL, 0, 0, "ed25519:...",
         "who must have signed the repository, as init printed it", "signer"},
+    CMD_HEAD_OPTS(struct restore),
     {"jobs", 'j', OPT_UINT, FIELD(jobs), NULL, 1, 64, "N",
         "connections that load (as many as processors)", "jobs"},
     {"ahead", 0, OPT_SIZE, FIELD(ahead_bytes), "512M", 1u << 20, 1ull << 40,
@@ -139,7 +141,9 @@ open_repository(const struct restore *o, struct work *w)
         return -1;
     if (repo_trust(w->repo, w->key, o->signer != NULL ? signer : NULL) < 0)
         return -1;
-    return (w->catalog = catalog_load(w->repo)) == NULL ? -1 : 0;
+    if ((w->catalog = catalog_load(w->repo)) == NULL)
+        return -1;
+    return cmd_head(w->repo, w->catalog, o->expect, o->state, NULL);
 }
 
 static struct replay_conf

@@ -15,6 +15,7 @@
 struct verify_opts {
     struct common common;
     const char *repository, *secret_key, *passphrase_file, *signer;
+    const char *expect, *state;
     unsigned jobs;
     bool all, json;
 };
@@ -30,6 +31,7 @@ static const struct opt verify_rows[] = {
         "passphrase_file"},
     {"signer", 0, OPT_STR, FIELD(signer), NULL, 0, 0, "ed25519:...",
         "who must have signed the repository, as init printed it", "signer"},
+    CMD_HEAD_OPTS(struct verify_opts),
     {"all", 'a', OPT_FLAG, FIELD(all), NULL, 0, 0, NULL,
         "also what was found good before and has not changed", NULL},
     {"jobs", 'j', OPT_UINT, FIELD(jobs), NULL, 1, 64, "N",
@@ -189,6 +191,8 @@ verify_cmd_run(void *arg)
         put_text(conf.repo, &r, &text);
     if (report_out(&text) == 0)
         rc = conclude(&r);
+    if (rc == 0)
+        rc = cmd_head(conf.repo, r.catalog, o->expect, o->state, NULL);
 
 out:
     buf_free(&text);

@@ -82,8 +82,8 @@ damaged(const char *id, struct err_saved **first)
     return 0;
 }
 
-static int
-load_backups(struct repo *r, struct catalog *c)
+int
+catalog_load_backups(struct repo *r, struct catalog *c)
 {
     struct store_list l = {0};
     struct err_saved *fault = NULL;
@@ -201,11 +201,7 @@ unreadable(const struct store_entry *e, struct segment_info *next)
 static int
 read_end(struct repo *r, struct segment_info *f, uint64_t limit)
 {
-    struct seal_expect want = {.kind = SEAL_SEGMENT,
-        .repo_id = r->id,
-        .server = r->server,
-        .name = f->name,
-        .signer = r->signer};
+    struct seal_expect want = repo_expect(r, SEAL_SEGMENT, f->name);
     struct seal_header h = {0};
     struct seal_mark mark = {0};
     struct source *src = NULL;
@@ -390,7 +386,7 @@ catalog_load(struct repo *r)
 {
     struct catalog *c = xcalloc(1, sizeof *c);
 
-    if (load_backups(r, c) < 0 || catalog_load_log(r, c) < 0) {
+    if (catalog_load_backups(r, c) < 0 || catalog_load_log(r, c) < 0) {
         catalog_free(c);
         return NULL;
     }

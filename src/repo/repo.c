@@ -215,8 +215,8 @@ repo_put(struct repo *r, enum seal_kind kind, const char *name,
     return zstd_sink(seal, level);
 }
 
-static struct seal_expect
-expect_of(struct repo *r, enum seal_kind kind, const char *name)
+struct seal_expect
+repo_expect(const struct repo *r, enum seal_kind kind, const char *name)
 {
     return (struct seal_expect){.kind = kind,
         .repo_id = r->id,
@@ -229,7 +229,7 @@ struct source *
 repo_get(struct repo *r, enum seal_kind kind, const char *name,
     const struct secret_key *key, const uint8_t digest[DIGEST_SIZE])
 {
-    struct seal_expect want = expect_of(r, kind, name);
+    struct seal_expect want = repo_expect(r, kind, name);
 
     return unzstd_source(
         open_source(store_get(r->store, name), &want, key, 0, digest, NULL), 0);
@@ -266,7 +266,7 @@ int
 repo_peek(struct repo *r, enum seal_kind kind, const char *name,
     struct seal_header *h, struct seal_mark *mark)
 {
-    struct seal_expect want = expect_of(r, kind, name);
+    struct seal_expect want = repo_expect(r, kind, name);
     struct source *src = store_get(r->store, name);
     int rc = -1;
 

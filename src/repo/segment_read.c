@@ -37,11 +37,7 @@ static struct source *
 chain_open(
     struct repo *r, const struct segment_info *s, const struct secret_key *key)
 {
-    struct seal_expect want = {.kind = SEAL_SEGMENT,
-        .repo_id = r->id,
-        .server = r->server,
-        .name = s->name,
-        .signer = r->signer};
+    struct seal_expect want = repo_expect(r, SEAL_SEGMENT, s->name);
 
     if (s->closed)
         return repo_get(r, SEAL_SEGMENT, s->name, key, s->digest);

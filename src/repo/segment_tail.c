@@ -62,11 +62,7 @@ names_sorted(const struct store_list *list, size_t *n)
 static int
 tail_read(struct repo *r, const char *name, struct segment_tail *out)
 {
-    struct seal_expect want = {.kind = SEAL_SEGMENT,
-        .repo_id = r->id,
-        .server = r->server,
-        .name = name,
-        .signer = r->signer};
+    struct seal_expect want = repo_expect(r, SEAL_SEGMENT, name);
     struct source *src = store_get(r->store, name);
     struct seal_header h = {0};
     struct seal_mark m = {0};

@@ -120,26 +120,17 @@ verify_report_free(struct verify_report *r)
         free(r->backup[i].id);
     free(r->finding);
     free(r->backup);
+    catalog_free(r->catalog);
     memset(r, 0, sizeof *r);
 }
 
 /* --- one object, without a secret --- */
 
-struct seal_expect
-verify_expect(const struct verify *v, enum seal_kind kind, const char *name)
-{
-    return (struct seal_expect){.kind = kind,
-        .repo_id = v->repo->id,
-        .server = v->repo->server,
-        .name = name,
-        .signer = v->repo->signer};
-}
-
 int
 verify_scan(struct verify *v, enum seal_kind kind, const char *name,
     uint64_t length, const uint8_t *want, uint8_t digest[DIGEST_SIZE])
 {
-    struct seal_expect expect = verify_expect(v, kind, name);
+    struct seal_expect expect = repo_expect(v->repo, kind, name);
     struct source *src = store_get(v->repo->store, name);
     struct seal_mark m = {0};
     int rc = -1;
@@ -267,6 +258,8 @@ run(struct verify *v, const struct store_list *all)
         bytes += all->v[i].size;
     progress_start("verify", bytes);
     rc = verify_backups(v, all) < 0 || verify_log(v, all) < 0 ? -1 : 0;
+    if (rc == 0 && v->report->catalog != NULL)
+        rc = catalog_load_backups(v->repo, v->report->catalog);
     progress_stop();
     return rc;
 }

@@ -82,7 +82,7 @@ verify_segment(struct verify *v, void *arg, size_t i)
 static int
 info_of(struct verify *v, const char *name, struct segment_info *out)
 {
-    struct seal_expect want = verify_expect(v, SEAL_SEGMENT, name);
+    struct seal_expect want = repo_expect(v->repo, SEAL_SEGMENT, name);
     struct source *src = store_get(v->repo->store, name);
     struct seal_header h = {0};
     struct seal_mark m = {0};
@@ -268,6 +268,9 @@ verify_log(struct verify *v, const struct store_list *all)
         if (!in_chain(c, e[i].name))
             rc = beside_chain(v, c, &e[i]);
     v->report->log_damaged = verify_count(v->report, VERIFY_DAMAGED) > damaged;
-    catalog_free(c);
+    if (rc == 0 && verify_count(v->report, VERIFY_DAMAGED) == 0)
+        v->report->catalog = c;
+    else
+        catalog_free(c);
     return rc;
 }

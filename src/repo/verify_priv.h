@@ -36,8 +36,6 @@ void verify_good(struct verify *v, const char *name, uint64_t size,
 void verify_remember(struct verify *v, const char *name, uint64_t size,
     const uint8_t digest[DIGEST_SIZE], enum verify_level level);
 
-struct seal_expect verify_expect(
-    const struct verify *v, enum seal_kind kind, const char *name);
 /*
  * Every mark of an object, without a secret: closed, or up to length.  Its last
  * mark's digest is returned; it has to be `want`, where that is not NULL.

@@ -19,6 +19,7 @@ cat "$T/init.out"
 signer=$(grep -o 'ed25519:[a-z2-7]*' "$T/init.out")
 pitr stream --once >/dev/null
 pitr backup >/dev/null
+cp -r "$REPO" "$T/old"
 sql "$SRC" "UPDATE shop.customers SET city = 'after the backup' WHERE id < 9"
 pitr stream --once >/dev/null
 truth "$SRC" "$T/truth"
@@ -61,6 +62,26 @@ elsewhere keygen --out "$T/new/key3" --from-paper "$T/new/typed" \
     --no-passphrase
 cmp "$T/key.pub" "$T/new/key3.pub"
 elsewhere restore "${from[@]}" --secret-key "$T/new/key3" --dry-run
+
+say "refused: an old repository put back, by memory and by the head told"
+head=$(elsewhere list --repository "$T/new/copy" --state "$T/seen" | tail -1 |
+    tr -d " ")
+mv "$T/new/copy" "$T/new/real"
+cp -r "$T/old" "$T/new/copy"
+for c in list verify "restore --dry-run --secret-key $T/new/key3"; do
+    for how in "--state=$T/seen" "--state=none --expect=$head"; do
+        # shellcheck disable=SC2086
+        expect_exit 14 elsewhere $c --repository "$T/new/copy" $how
+        said "does not go as far" "withheld"
+    done
+done
+expect_exit 2 elsewhere list --repository "$T/new/copy" --expect "x$head"
+said "copied right"
+expect_exit 0 elsewhere list --repository "$T/new/copy"
+rm -r "$T/new/copy"
+mv "$T/new/real" "$T/new/copy"
+expect_exit 0 elsewhere list --repository "$T/new/copy" --state "$T/seen" \
+    --expect "$head"
 
 say "refused: a stranger's key, a wrong passphrase, none, another signer"
 expect_exit 12 elsewhere restore "${from[@]}" --secret-key "$T/new/stranger" \

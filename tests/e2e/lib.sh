@@ -16,6 +16,7 @@ PITR=${PITR:-$TOP/build/pitr}
 T=$(mktemp -d "${TMPDIR:-/tmp}/pitr-e2e.XXXXXX")
 SRC=$T/src/sock
 REPO=$T/repo
+export XDG_STATE_HOME=$T/state # what pitr has seen of repositories
 children=()
 
 finish()

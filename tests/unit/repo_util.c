@@ -14,6 +14,8 @@
 #include "event_vectors.h"
 #include "pitr/file.h"
 #include "pitr/mem.h"
+#include "pitr/part.h"
+#include "pitr/schema.h"
 #include "repo_util.h"
 
 void
@@ -170,4 +172,181 @@ backup_make(struct repo *r, const char *id, uint64_t snapshot_us,
     m.info.server_id = 7;
     assert_int_equal(manifest_store(r, &m), 0);
     backup_info_free(&m.info);
+}
+
+void
+segment_make(struct repo *r, struct segment_tail *tail, unsigned *groups,
+    enum segment_cause cause, bool open)
+{
+    struct segment_start start = {.cause = cause,
+        .why = xstrdup(cause == SEGMENT_GAP ? "the log was purged" : ""),
+        .started_us = US(*groups * 10),
+        .server_version = xstrdup("10.11.19-MariaDB-log"),
+        .source_file = xstrdup("bin.000001"),
+        .source_pos = 4 + *groups * 100,
+        .source_created = T0,
+        .server_id = 7,
+        .server_uid = xstrdup("")};
+    struct event_format fmt = {0};
+    struct buf format = {0};
+    struct segment_writer *w;
+    char gtid[GTID_TEXT];
+
+    gtid_pos_copy(&start.gtid, &tail->state.gtid);
+    event_format_raw(&format);
+    w = segment_begin(r, tail, &start, &format, 1);
+    assert_non_null(w);
+    for (int i = 0; i < 2; i++) {
+        (*groups)++;
+        snprintf(gtid, sizeof gtid, "0-7-%u", *groups);
+        segment_group_write(
+            w, &fmt, gtid, T0 + *groups * 10, 4 + *groups * 100);
+        assert_int_equal(segment_flush(w, US(*groups * 10 + 5)), 0);
+    }
+    if (open)
+        segment_abort(w);
+    else
+        assert_int_equal(segment_close(w, tail), 0);
+    segment_start_free(&start);
+    buf_free(&format);
+}
+
+static void
+add_table(struct manifest *m, size_t i)
+{
+    struct manifest_table *t = &m->table[i];
+
+    t->schema = xstrdup("shop");
+    t->name = xasprintf("t%zu", i);
+    t->engine = xstrdup("InnoDB");
+    t->cols = 1;
+    t->col = xcalloc(1, sizeof *t->col);
+    t->col[0] = (struct manifest_column){
+        .name = xstrdup("a"), .data_type = xstrdup("int"), .wire = {.type = 3}};
+}
+
+/* Part i holds rows of table i and of the next one. */
+static void
+add_part(struct repo *r, struct manifest *m, size_t i, enum lie lie)
+{
+    struct manifest_part *p = &m->part[i];
+    struct part_writer *w;
+    struct sink *seal;
+
+    p->name = xasprintf("backup/%s/part-%06zu", m->info.id, i + 1);
+    p->tables = 2;
+    p->table = xcalloc(2, sizeof *p->table);
+    p->rows = xcalloc(2, sizeof *p->rows);
+    w = part_writer_new(
+        repo_put(r, SEAL_ROWS, p->name, NULL, 1, STORE_ATOMIC, &seal));
+    assert_non_null(w);
+    for (unsigned k = 0; k < 2; k++) {
+        struct manifest_table *t = &m->table[(i + k) % TABLES];
+
+        p->table[k] = (uint32_t)((i + k) % TABLES);
+        p->rows[k] = ROWS;
+        for (uint32_t n = 0; n < ROWS; n++) {
+            uint32_t row[2] = {(uint32_t)i, n * 77}, table = p->table[k];
+            bool last = i + 1 == PARTS && k == 1 && n + 1 == ROWS;
+
+            rowsum_add(&t->sum, row, sizeof row);
+            t->bytes += sizeof row;
+            row[1] ^= last && lie == LIE_CONTENT;
+            if (last && lie == LIE_HOLDS)
+                table = 1;
+            if (last && lie == LIE_ROWS)
+                p->rows[k]--;
+            else
+                assert_int_equal(part_write_row(w, table, row, sizeof row), 0);
+        }
+    }
+    assert_int_equal(part_writer_finish(w), 0);
+    p->size = seal_last_mark(seal)->offset + seal_last_mark(seal)->size;
+    memcpy(p->digest, seal_last_mark(seal)->digest, DIGEST_SIZE);
+    part_writer_free(w);
+}
+
+static void
+add_schema(struct repo *r, struct manifest *m, enum lie lie)
+{
+    char *name = xasprintf("backup/%s/schema", m->info.id), empty[] = "";
+    struct sink *seal;
+    struct schema_writer *w = schema_writer_new(
+        repo_put(r, SEAL_SCHEMA, name, NULL, 1, STORE_ATOMIC, &seal));
+
+    assert_non_null(w);
+    for (uint32_t i = 0; i < TABLES; i++) {
+        struct manifest_table *t = &m->table[i];
+        struct schema_object o = {.kind = SCHEMA_TABLE,
+            .table = lie == LIE_SCHEMA ? (i + 1) % TABLES : i,
+            .schema = t->schema,
+            .name = t->name,
+            .sql = empty,
+            .extra = empty,
+            .sql_mode = empty,
+            .charset_client = empty,
+            .collation_connection = empty,
+            .collation_database = empty,
+            .time_zone = empty,
+            .definer = empty};
+
+        assert_int_equal(schema_write(w, &o), 0);
+    }
+    assert_int_equal(schema_writer_finish(w), 0);
+    m->schema_size = seal_last_mark(seal)->offset + seal_last_mark(seal)->size;
+    memcpy(m->schema_digest, seal_last_mark(seal)->digest, DIGEST_SIZE);
+    schema_writer_free(w);
+    free(name);
+}
+
+static void
+sum_up(struct manifest *m)
+{
+    m->info.tables = m->tables;
+    m->info.parts = m->parts;
+    m->info.stored_bytes = m->schema_size;
+    for (size_t i = 0; i < m->tables; i++) {
+        m->info.rows += m->table[i].sum.rows;
+        m->info.row_bytes += m->table[i].bytes;
+        m->table[i].parts = 2;
+    }
+    for (size_t i = 0; i < m->parts; i++)
+        m->info.stored_bytes += m->part[i].size;
+}
+
+void
+backup_write(struct repo *r, const char *id, unsigned second, enum lie lie)
+{
+    struct manifest *m = xcalloc(1, sizeof *m);
+
+    m->info.id = xstrdup(id);
+    m->info.begun_us = m->info.snapshot_us = m->info.ended_us = US(second);
+    m->info.gtid = pos_of("0-7-1");
+    m->info.source_file = xstrdup("bin.000001");
+    m->info.source_pos = 104;
+    m->info.server_version = xstrdup("10.11.19-MariaDB-log");
+    m->info.server_id = 7;
+    m->tables = TABLES;
+    m->table = xcalloc(TABLES, sizeof *m->table);
+    m->parts = PARTS;
+    m->part = xcalloc(PARTS, sizeof *m->part);
+    for (size_t i = 0; i < TABLES; i++)
+        add_table(m, i);
+    for (size_t i = 0; i < PARTS; i++)
+        add_part(r, m, i, lie);
+    add_schema(r, m, lie);
+    sum_up(m);
+    if (lie == LIE_TOTALS)
+        m->info.rows++;
+    if (lie == LIE_PART) {
+        char *name = xasprintf("backup/%s/part-000009", id);
+        struct sink *s =
+            repo_put(r, SEAL_ROWS, name, NULL, 1, STORE_ATOMIC, NULL);
+
+        assert_int_equal(sink_finish(s), 0);
+        sink_free(s);
+        free(name);
+    }
+    assert_int_equal(manifest_store(r, m), 0);
+    manifest_free(m);
 }

@@ -12,9 +12,9 @@
 #include "pitr/segment.h"
 
 struct place {
-    char dir[64];   /* temporary, removed with all below it */
-    char *path;     /* DIR/repo */
-    char *signing;  /* DIR/signing.key */
+    char dir[64];  /* temporary, removed with all below it */
+    char *path;    /* DIR/repo */
+    char *signing; /* DIR/signing.key */
     struct secret_key *key;
     struct repo *repo; /* open for writing */
 };
@@ -32,8 +32,8 @@ struct gtid_pos pos_of(const char *text);
 /* A Format_description, raw. */
 void event_format_raw(struct buf *out);
 /* One transaction of one statement: a Gtid and a Query, raw, with CRCs. */
-void group_raw(const struct gtid *g, uint32_t when_s, struct buf *gtid,
-    struct buf *query);
+void group_raw(
+    const struct gtid *g, uint32_t when_s, struct buf *gtid, struct buf *query);
 
 /* Write a transaction to a segment. */
 void segment_group_write(struct segment_writer *w, struct event_format *fmt,
@@ -42,5 +42,38 @@ void segment_group_write(struct segment_writer *w, struct event_format *fmt,
 /* A backup that has only its manifest. */
 void backup_make(struct repo *r, const char *id, uint64_t snapshot_us,
     const char *gtid, const char *file, uint64_t pos);
+
+/* Times of what follows: seconds after 2022-05-02 02:00 UTC. */
+#define T0 UINT32_C(1651456800)
+#define US(s) ((T0 + (s)) * UINT64_C(1000000))
+
+/*
+ * The next segment, after tail (zeroed: the first), of two transactions, each
+ * ten seconds after the one before, in marks of their own.  *groups counts them
+ * all.  open: it is left growing.
+ */
+void segment_make(struct repo *r, struct segment_tail *tail, unsigned *groups,
+    enum segment_cause cause, bool open);
+
+/* A whole backup has so many tables and parts, and so many rows of each of two
+ * tables in each part. */
+#define TABLES 3
+#define PARTS 3
+#define ROWS 40
+
+/* What a wrong backup has wrong. */
+enum lie {
+    LIE_NONE,
+    LIE_CONTENT, /* a row with other bytes */
+    LIE_ROWS,    /* a row less than the manifest's sum */
+    LIE_HOLDS,   /* rows of a table that the manifest does not list there */
+    LIE_TOTALS,  /* the note is not the content's */
+    LIE_SCHEMA,  /* a table under another's number */
+    LIE_PART,    /* an object that is in the folder, but not in the list */
+};
+
+/* A whole backup of second `second`. */
+void backup_write(
+    struct repo *r, const char *id, unsigned second, enum lie lie);
 
 #endif

@@ -18,8 +18,6 @@
 #include "repo_util.h"
 
 #define SEGMENTS 4
-#define T0 UINT32_C(1651456800)
-#define US(s) ((T0 + (s)) * UINT64_C(1000000))
 
 struct scene {
     struct place p;
@@ -28,44 +26,6 @@ struct scene {
     struct buf was[SEGMENTS]; /* their bytes */
     unsigned groups;          /* so far */
 };
-
-/* Segment number seq of two transactions; open: it is not closed. */
-static void
-segment_make(
-    struct scene *s, struct repo *r, enum segment_cause cause, bool open)
-{
-    struct segment_start start = {.cause = cause,
-        .why = xstrdup(cause == SEGMENT_GAP ? "the log was purged" : ""),
-        .started_us = US(s->groups * 10),
-        .server_version = xstrdup("10.11.19-MariaDB-log"),
-        .source_file = xstrdup("bin.000001"),
-        .source_pos = 4 + s->groups * 100,
-        .source_created = T0,
-        .server_id = 7,
-        .server_uid = xstrdup("")};
-    struct event_format fmt = {0};
-    struct segment_writer *w;
-    struct buf format = {0};
-    char gtid[GTID_TEXT];
-
-    gtid_pos_copy(&start.gtid, &s->tail.state.gtid);
-    event_format_raw(&format);
-    w = segment_begin(r, &s->tail, &start, &format, 1);
-    assert_non_null(w);
-    for (int i = 0; i < 2; i++) {
-        s->groups++;
-        snprintf(gtid, sizeof gtid, "0-7-%u", s->groups);
-        segment_group_write(
-            w, &fmt, gtid, T0 + s->groups * 10, 4 + s->groups * 100);
-        assert_int_equal(segment_flush(w, US(s->groups * 10 + 5)), 0);
-    }
-    if (open)
-        segment_abort(w);
-    else
-        assert_int_equal(segment_close(w, &s->tail), 0);
-    segment_start_free(&start);
-    buf_free(&format);
-}
 
 static char *
 name_at(struct scene *s, size_t i)
@@ -86,10 +46,10 @@ setup(void **state)
     struct scene *s = xcalloc(1, sizeof *s);
 
     place_make(&s->p);
-    segment_make(s, s->p.repo, SEGMENT_FIRST, false);
-    segment_make(s, s->p.repo, SEGMENT_NEXT, false);
-    segment_make(s, s->p.repo, SEGMENT_NEXT, false);
-    segment_make(s, s->p.repo, SEGMENT_NEXT, true);
+    segment_make(s->p.repo, &s->tail, &s->groups, SEGMENT_FIRST, false);
+    segment_make(s->p.repo, &s->tail, &s->groups, SEGMENT_NEXT, false);
+    segment_make(s->p.repo, &s->tail, &s->groups, SEGMENT_NEXT, false);
+    segment_make(s->p.repo, &s->tail, &s->groups, SEGMENT_NEXT, true);
     for (size_t i = 0; i < SEGMENTS; i++) {
         char *name = name_at(s, i);
 
@@ -211,7 +171,7 @@ test_gap(void **state)
     assert_int_equal(segment_tail_find(s->p.repo, &tail), 1);
     segment_tail_free(&s->tail);
     s->tail = tail;
-    segment_make(s, s->p.repo, SEGMENT_GAP, false);
+    segment_make(s->p.repo, &s->tail, &s->groups, SEGMENT_GAP, false);
     c = catalog_load(s->p.repo);
     assert_non_null(c);
     assert_int_equal(c->segments, 5);
@@ -379,7 +339,8 @@ test_exchanged(void **state)
     restore(s, 2);
     /* One of another repository, for the same key, at the same place. */
     place_make(&other);
-    segment_make(&theirs, other.repo, SEGMENT_FIRST, false);
+    segment_make(
+        other.repo, &theirs.tail, &theirs.groups, SEGMENT_FIRST, false);
     c = catalog_load(other.repo);
     assert_non_null(c);
     path = place_file(&other, c->segment[0].name);
@@ -411,7 +372,7 @@ go_on(struct scene *s)
     segment_tail_free(&s->tail);
     s->tail = tail;
     s->groups = (unsigned)tail.state.gtid.v[0].seq;
-    segment_make(s, s->p.repo, SEGMENT_NEXT, true);
+    segment_make(s->p.repo, &s->tail, &s->groups, SEGMENT_NEXT, true);
 }
 
 static void

@@ -27,10 +27,10 @@
 #include "pitr/verify.h"
 #include "repo_util.h"
 
-#define T0 UINT64_C(1651449600) /* 2022-05-02, a Monday */
+#define DAY0 UINT64_C(1651449600) /* 2022-05-02, a Monday */
 #define HOUR_US UINT64_C(3600000000)
 #define DAY_US (24 * HOUR_US)
-#define AT(day, hour) (T0 * 1000000 + (day)*DAY_US + (hour)*HOUR_US)
+#define AT(day, hour) (DAY0 * 1000000 + (day)*DAY_US + (hour)*HOUR_US)
 #define MANY 64
 
 struct made {
@@ -524,7 +524,7 @@ log_of_day(struct scene *s, unsigned day)
         .server_version = xstrdup("10.11.19-MariaDB-log"),
         .source_file = xstrdup("bin.000001"),
         .source_pos = 4 + s->groups * 100,
-        .source_created = (uint32_t)T0,
+        .source_created = (uint32_t)DAY0,
         .server_id = 7,
         .server_uid = xstrdup("")};
     struct event_format fmt = {0};
@@ -538,7 +538,7 @@ log_of_day(struct scene *s, unsigned day)
     assert_non_null(w);
     s->groups++;
     snprintf(gtid, sizeof gtid, "0-7-%u", s->groups);
-    segment_group_write(w, &fmt, gtid, (uint32_t)(T0 + day * 86400 + 3600),
+    segment_group_write(w, &fmt, gtid, (uint32_t)(DAY0 + day * 86400 + 3600),
         4 + s->groups * 100);
     assert_int_equal(segment_flush(w, AT(day, 23)), 0);
     assert_int_equal(segment_close(w, &s->tail), 0);

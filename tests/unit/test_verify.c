@@ -22,13 +22,8 @@
 #include "pitr/verify.h"
 #include "repo_util.h"
 
-#define T0 UINT32_C(1651456800)
-#define US(s) ((T0 + (s)) * UINT64_C(1000000))
 #define FIRST "20220502T020000Z"
 #define SECOND "20220503T020000Z"
-#define TABLES 3
-#define PARTS 3
-#define ROWS 40 /* of each table, in each part that holds it */
 #define OBJECTS (2 * (PARTS + 2) + 4)
 
 struct scene {
@@ -39,205 +34,18 @@ struct scene {
 
 /* --- making it --- */
 
-static void
-segment_make(struct scene *s, enum segment_cause cause, bool open)
-{
-    struct segment_start start = {.cause = cause,
-        .why = xstrdup(cause == SEGMENT_GAP ? "the log was purged" : ""),
-        .started_us = US(s->groups * 10),
-        .server_version = xstrdup("10.11.19-MariaDB-log"),
-        .source_file = xstrdup("bin.000001"),
-        .source_pos = 4 + s->groups * 100,
-        .source_created = T0,
-        .server_id = 7,
-        .server_uid = xstrdup("")};
-    struct event_format fmt = {0};
-    struct buf format = {0};
-    struct segment_writer *w;
-    char gtid[GTID_TEXT];
-
-    gtid_pos_copy(&start.gtid, &s->tail.state.gtid);
-    event_format_raw(&format);
-    w = segment_begin(s->p.repo, &s->tail, &start, &format, 1);
-    assert_non_null(w);
-    for (int i = 0; i < 2; i++) {
-        s->groups++;
-        snprintf(gtid, sizeof gtid, "0-7-%u", s->groups);
-        segment_group_write(
-            w, &fmt, gtid, T0 + s->groups * 10, 4 + s->groups * 100);
-        assert_int_equal(segment_flush(w, US(s->groups * 10 + 5)), 0);
-    }
-    if (open)
-        segment_abort(w);
-    else
-        assert_int_equal(segment_close(w, &s->tail), 0);
-    segment_start_free(&start);
-    buf_free(&format);
-}
-
-/* What a wrong backup has wrong. */
-enum lie {
-    TRUE,
-    LIE_CONTENT, /* a row with other bytes */
-    LIE_ROWS,    /* a row less than the manifest's sum */
-    LIE_HOLDS,   /* rows of a table that the manifest does not list there */
-    LIE_TOTALS,  /* the note is not the content's */
-    LIE_SCHEMA,  /* a table under another's number */
-    LIE_PART,    /* an object that is in the folder, but not in the list */
-};
-
-static void
-add_table(struct manifest *m, size_t i)
-{
-    struct manifest_table *t = &m->table[i];
-
-    t->schema = xstrdup("shop");
-    t->name = xasprintf("t%zu", i);
-    t->engine = xstrdup("InnoDB");
-    t->cols = 1;
-    t->col = xcalloc(1, sizeof *t->col);
-    t->col[0] = (struct manifest_column){
-        .name = xstrdup("a"), .data_type = xstrdup("int"), .wire = {.type = 3}};
-}
-
-/* Part i holds rows of table i and of the next one. */
-static void
-add_part(struct repo *r, struct manifest *m, size_t i, enum lie lie)
-{
-    struct manifest_part *p = &m->part[i];
-    struct part_writer *w;
-    struct sink *seal;
-
-    p->name = xasprintf("backup/%s/part-%06zu", m->info.id, i + 1);
-    p->tables = 2;
-    p->table = xcalloc(2, sizeof *p->table);
-    p->rows = xcalloc(2, sizeof *p->rows);
-    w = part_writer_new(
-        repo_put(r, SEAL_ROWS, p->name, NULL, 1, STORE_ATOMIC, &seal));
-    assert_non_null(w);
-    for (unsigned k = 0; k < 2; k++) {
-        struct manifest_table *t = &m->table[(i + k) % TABLES];
-
-        p->table[k] = (uint32_t)((i + k) % TABLES);
-        p->rows[k] = ROWS;
-        for (uint32_t n = 0; n < ROWS; n++) {
-            uint32_t row[2] = {(uint32_t)i, n * 77}, table = p->table[k];
-            bool last = i + 1 == PARTS && k == 1 && n + 1 == ROWS;
-
-            rowsum_add(&t->sum, row, sizeof row);
-            t->bytes += sizeof row;
-            row[1] ^= last && lie == LIE_CONTENT;
-            if (last && lie == LIE_HOLDS)
-                table = 1;
-            if (last && lie == LIE_ROWS)
-                p->rows[k]--;
-            else
-                assert_int_equal(part_write_row(w, table, row, sizeof row), 0);
-        }
-    }
-    assert_int_equal(part_writer_finish(w), 0);
-    p->size = seal_last_mark(seal)->offset + seal_last_mark(seal)->size;
-    memcpy(p->digest, seal_last_mark(seal)->digest, DIGEST_SIZE);
-    part_writer_free(w);
-}
-
-static void
-add_schema(struct repo *r, struct manifest *m, enum lie lie)
-{
-    char *name = xasprintf("backup/%s/schema", m->info.id), empty[] = "";
-    struct sink *seal;
-    struct schema_writer *w = schema_writer_new(
-        repo_put(r, SEAL_SCHEMA, name, NULL, 1, STORE_ATOMIC, &seal));
-
-    assert_non_null(w);
-    for (uint32_t i = 0; i < TABLES; i++) {
-        struct manifest_table *t = &m->table[i];
-        struct schema_object o = {.kind = SCHEMA_TABLE,
-            .table = lie == LIE_SCHEMA ? (i + 1) % TABLES : i,
-            .schema = t->schema,
-            .name = t->name,
-            .sql = empty,
-            .extra = empty,
-            .sql_mode = empty,
-            .charset_client = empty,
-            .collation_connection = empty,
-            .collation_database = empty,
-            .time_zone = empty,
-            .definer = empty};
-
-        assert_int_equal(schema_write(w, &o), 0);
-    }
-    assert_int_equal(schema_writer_finish(w), 0);
-    m->schema_size = seal_last_mark(seal)->offset + seal_last_mark(seal)->size;
-    memcpy(m->schema_digest, seal_last_mark(seal)->digest, DIGEST_SIZE);
-    schema_writer_free(w);
-    free(name);
-}
-
-static void
-sum_up(struct manifest *m)
-{
-    m->info.tables = m->tables;
-    m->info.parts = m->parts;
-    m->info.stored_bytes = m->schema_size;
-    for (size_t i = 0; i < m->tables; i++) {
-        m->info.rows += m->table[i].sum.rows;
-        m->info.row_bytes += m->table[i].bytes;
-        m->table[i].parts = 2;
-    }
-    for (size_t i = 0; i < m->parts; i++)
-        m->info.stored_bytes += m->part[i].size;
-}
-
-static void
-backup_write(struct repo *r, const char *id, unsigned second, enum lie lie)
-{
-    struct manifest *m = xcalloc(1, sizeof *m);
-
-    m->info.id = xstrdup(id);
-    m->info.begun_us = m->info.snapshot_us = m->info.ended_us = US(second);
-    m->info.gtid = pos_of("0-7-1");
-    m->info.source_file = xstrdup("bin.000001");
-    m->info.source_pos = 104;
-    m->info.server_version = xstrdup("10.11.19-MariaDB-log");
-    m->info.server_id = 7;
-    m->tables = TABLES;
-    m->table = xcalloc(TABLES, sizeof *m->table);
-    m->parts = PARTS;
-    m->part = xcalloc(PARTS, sizeof *m->part);
-    for (size_t i = 0; i < TABLES; i++)
-        add_table(m, i);
-    for (size_t i = 0; i < PARTS; i++)
-        add_part(r, m, i, lie);
-    add_schema(r, m, lie);
-    sum_up(m);
-    if (lie == LIE_TOTALS)
-        m->info.rows++;
-    if (lie == LIE_PART) {
-        char *name = xasprintf("backup/%s/part-000009", id);
-        struct sink *s =
-            repo_put(r, SEAL_ROWS, name, NULL, 1, STORE_ATOMIC, NULL);
-
-        assert_int_equal(sink_finish(s), 0);
-        sink_free(s);
-        free(name);
-    }
-    assert_int_equal(manifest_store(r, m), 0);
-    manifest_free(m);
-}
-
 static int
 setup(void **state)
 {
     struct scene *s = xcalloc(1, sizeof *s);
 
     place_make(&s->p);
-    backup_write(s->p.repo, FIRST, 15, TRUE);
-    backup_write(s->p.repo, SECOND, 16, TRUE);
-    segment_make(s, SEGMENT_FIRST, false);
-    segment_make(s, SEGMENT_NEXT, false);
-    segment_make(s, SEGMENT_NEXT, false);
-    segment_make(s, SEGMENT_NEXT, true);
+    backup_write(s->p.repo, FIRST, 15, LIE_NONE);
+    backup_write(s->p.repo, SECOND, 16, LIE_NONE);
+    segment_make(s->p.repo, &s->tail, &s->groups, SEGMENT_FIRST, false);
+    segment_make(s->p.repo, &s->tail, &s->groups, SEGMENT_NEXT, false);
+    segment_make(s->p.repo, &s->tail, &s->groups, SEGMENT_NEXT, false);
+    segment_make(s->p.repo, &s->tail, &s->groups, SEGMENT_NEXT, true);
     *state = s;
     return 0;
 }
@@ -578,7 +386,7 @@ test_gap(void **state)
 
     segment_tail_free(&s->tail);
     assert_int_equal(segment_tail_find(s->p.repo, &s->tail), 1);
-    segment_make(s, SEGMENT_GAP, false);
+    segment_make(s->p.repo, &s->tail, &s->groups, SEGMENT_GAP, false);
     verify(s, CONTENT, false, &r);
     assert_int_equal(verify_count(&r, VERIFY_DAMAGED), 0);
     assert_int_equal(verify_count(&r, VERIFY_GAP), 1);
@@ -622,11 +430,11 @@ test_memory(void **state)
     is_good(s, true, OBJECTS, 0, SIGNATURES);
     /* Having looked less closely again takes nothing away. */
     is_good(s, false, 0, OBJECTS, CONTENT);
-    backup_write(s->p.repo, "20220504T020000Z", 17, TRUE);
+    backup_write(s->p.repo, "20220504T020000Z", 17, LIE_NONE);
     is_good(s, false, PARTS + 2, OBJECTS, CONTENT);
     segment_tail_free(&s->tail);
     assert_int_equal(segment_tail_find(s->p.repo, &s->tail), 1);
-    segment_make(s, SEGMENT_NEXT, true);
+    segment_make(s->p.repo, &s->tail, &s->groups, SEGMENT_NEXT, true);
     is_good(s, false, 1, OBJECTS + PARTS + 2, CONTENT);
 }
 
