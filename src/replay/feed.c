@@ -107,7 +107,7 @@ feed_main(void *arg)
 }
 
 struct feed *
-feed_start(const struct replay_conf *conf, uint32_t target_id)
+feed_start(const struct replay_conf *conf, uint32_t target_id, bool fold)
 {
     struct feed *f = xcalloc(1, sizeof(*f));
     const struct segment_start *first =
@@ -120,6 +120,8 @@ feed_start(const struct replay_conf *conf, uint32_t target_id)
     for (int i = 0; i < FEED_PENDING; i++)
         feed_conn_init(&f->pending[i].c, -1);
     f->target_id = target_id;
+    f->fold.on = fold;
+    f->fold.off_at = UINT64_MAX;
     f->server_id = first->server_id;
     f->version = xasprintf("5.5.5-%s", first->server_version);
     f->password = password_new();
@@ -203,6 +205,7 @@ feed_free(struct feed *f)
         close(f->wake_fd);
     feed_source_free(f->source);
     buf_free(&f->format);
+    feed_fold_free(&f->fold);
     gtid_pos_free(&f->final);
     if (f->password != NULL)
         secret_wipe(f->password, PASSWORD_CHARS);

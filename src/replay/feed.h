@@ -14,6 +14,7 @@
  *   feed_dump.c       sending events
  *   feed_source.c     which events: the plan through its cutoff
  *   feed_group.c      what a Gtid event says beyond event_gtid()
+ *   feed_fold.c       many small transactions, given as one
  *
  * Sources: MariaDB sql/slave.cc, sql/sql_repl.cc; the knowledge base's
  * "Client/Server Protocol" and "Replication Protocol".
@@ -174,6 +175,46 @@ bool feed_cutoff_over(
 /* ERR_GAP: the server itself says that its log lacks something. */
 int feed_incident(const struct cutoff_state *s, const char *segment);
 
+/* --- feed_fold.c --- */
+
+struct feed_fold {
+    bool on;         /* the target lets it */
+    uint64_t off_at; /* but not after this many bytes of the source */
+    /* What is gathered: groups that are whole, as one. */
+    unsigned groups;
+    struct buf gtid, body, end; /* events as archived */
+    struct event_gtid info;
+    /* The group that is being read. */
+    bool gathering;
+    struct buf next_gtid, next;
+    struct event_gtid next_info;
+    uint32_t next_is; /* the server of all of its events */
+};
+enum fold_step {
+    FOLD_TAKEN,
+    FOLD_WHOLE, /* e, a Xid, ends a group that can be folded */
+    FOLD_NOT    /* the group is none of those; e was not taken */
+};
+void feed_fold_free(struct feed_fold *o);  /* content */
+void feed_fold_reset(struct feed_fold *o); /* nothing gathered */
+/* Could the group that this Gtid event begins be folded?  at: bytes that the
+ * source has given so far. */
+bool feed_fold_begins(
+    const struct feed_fold *o, const struct event *e, uint64_t at);
+/* The next event of a group that could; see enum fold_step. */
+enum fold_step feed_fold_take(
+    struct feed_fold *o, const struct event *e, int step);
+/* Is there room for the group that was read, among those gathered? */
+bool feed_fold_fits(const struct feed_fold *o);
+/* It is one of those gathered from now on. */
+void feed_fold_join(struct feed_fold *o, const struct event *xid);
+/* The events of a buffer one by one: 1, or 0 at the end.  Only the header's
+ * fields are set in *out. */
+int feed_fold_event(const struct buf *b, size_t *at, struct event *out);
+/* A statement goes by: after one that may version a table by transactions,
+ * where their number matters, nothing is folded any more. */
+void feed_fold_query(struct feed_fold *o, const struct event *e, uint64_t at);
+
 /* --- feed.c, feed_listen.c, feed_dump.c --- */
 
 #define FEED_PENDING 16
@@ -212,7 +253,8 @@ struct feed {
     unsigned file_no;
     uint64_t file_pos; /* where it thinks it is in there */
     struct buf format; /* the last Format_description sent */
-    uint64_t sent_us;  /* when something was sent last */
+    struct feed_fold fold;
+    uint64_t sent_us; /* when something was sent last */
 
     /* shared */
     atomic_bool stop, ended, failed;
@@ -224,9 +266,11 @@ struct feed {
 
 /*
  * Start feeding.  target_id: the server id that the target has meanwhile.
- * conf is borrowed until feed_stop().
+ * fold: small transactions may be given as one.  conf is borrowed until
+ * feed_stop().
  */
-struct feed *feed_start(const struct replay_conf *conf, uint32_t target_id);
+struct feed *feed_start(
+    const struct replay_conf *conf, uint32_t target_id, bool fold);
 /* More may be sent: up to this many bytes since the start. */
 void feed_allow(struct feed *f, uint64_t limit);
 /*
@@ -252,6 +296,10 @@ struct target *target_open(const struct replay_conf *conf);
 void target_close(struct target *t);
 struct db *target_db(struct target *t);
 uint32_t target_server_id(const struct target *t); /* for the time */
+/* 1 where it makes no difference to the target that many transactions come as
+ * one: it logs none of them, and has no table that is versioned by transaction
+ * number.  0, or -1. */
+int target_may_fold(struct target *t);
 /* Is it fit?  Removes what a dead replay left behind. */
 int target_check(struct target *t);
 /* The same; then settings for the time, gtid_slave_pos. */

@@ -228,27 +228,128 @@ pace(struct feed *f)
     return st;
 }
 
+/* Does what is read now need the announcement of a file? */
+static bool
+needs_file(const struct feed *f)
+{
+    return f->format.len == 0 || f->file_pos > FILE_BYTES_MAX ||
+        !same_format(feed_source_format(f->source), &f->format) ||
+        feed_source_restarted(f->source);
+}
+
+static enum feed_state
+send_wanted(struct feed *f, const struct event *e)
+{
+    enum feed_state st = send_event(f, e->raw, e->size);
+
+    if (st != FEED_GO)
+        return st;
+    atomic_fetch_add(&f->sent, e->size);
+    f->file_pos += e->size;
+    if (f->file_pos < e->end_pos)
+        f->file_pos = e->end_pos; /* as the replica does */
+    return FEED_GO;
+}
+
+static enum feed_state
+send_events(struct feed *f, const struct buf *b)
+{
+    struct event e;
+    size_t at = 0;
+
+    while (feed_fold_event(b, &at, &e)) {
+        enum feed_state st = send_wanted(f, &e);
+
+        if (st != FEED_GO)
+            return st;
+    }
+    return FEED_GO;
+}
+
+/* What was gathered goes out, as one group. */
+static enum feed_state
+fold_flush(struct feed *f)
+{
+    struct feed_fold *o = &f->fold;
+    enum feed_state st;
+
+    if (o->groups == 0)
+        return FEED_GO;
+    if ((st = pace(f)) != FEED_GO ||
+        (st = send_events(f, &o->gtid)) != FEED_GO ||
+        (st = send_events(f, &o->body)) != FEED_GO ||
+        (st = send_events(f, &o->end)) != FEED_GO)
+        return st;
+    o->groups = 0;
+    buf_reset(&o->body);
+    return FEED_GO;
+}
+
+/* The group that is being read goes by itself, and so does its rest. */
+static enum feed_state
+fold_none(struct feed *f)
+{
+    struct feed_fold *o = &f->fold;
+    enum feed_state st;
+
+    o->gathering = false;
+    if ((st = fold_flush(f)) != FEED_GO || (st = pace(f)) != FEED_GO ||
+        (st = send_events(f, &o->next_gtid)) != FEED_GO)
+        return st;
+    return send_events(f, &o->next);
+}
+
 /* Before a group: its file, where it is another one. */
 static int
-begin_group(struct feed *f, bool first)
+begin_group(struct feed *f, const struct event *e)
 {
     const struct buf *format = feed_source_format(f->source);
+    bool next = f->format.len > 0;
+    int rc;
 
     if (format->len < FORMAT_CREATED_AT + 4 + 5)
         return err_set(ERR_VERIFY, "a segment without Format_description");
-    if (first)
-        return (int)send_file(f, false);
-    if (!same_format(format, &f->format) || f->file_pos > FILE_BYTES_MAX ||
-        feed_source_restarted(f->source))
-        return (int)send_file(f, true);
+    if (needs_file(f) &&
+        ((rc = (int)fold_flush(f)) != FEED_GO ||
+            (rc = (int)send_file(f, next)) != FEED_GO))
+        return rc;
+    f->fold.gathering =
+        feed_fold_begins(&f->fold, e, feed_source_bytes(f->source));
+    if (f->fold.gathering)
+        return FEED_GO;
+    rc = (int)fold_flush(f);
+    return rc != FEED_GO ? rc : (int)pace(f);
+}
+
+static enum feed_state
+gather(struct feed *f, const struct event *e, int step)
+{
+    struct feed_fold *o = &f->fold;
+    enum feed_state st;
+
+    switch (feed_fold_take(o, e, step)) {
+    case FOLD_TAKEN:
+        return FEED_GO;
+    case FOLD_NOT:
+        st = fold_none(f);
+        return st != FEED_GO ? st : send_wanted(f, e);
+    case FOLD_WHOLE:
+        break;
+    }
+    if (!feed_fold_fits(o) && (st = fold_flush(f)) != FEED_GO)
+        return st;
+    feed_fold_join(o, e);
     return FEED_GO;
 }
 
 static int
-send_wanted(struct feed *f, const struct event *e)
+one_event(struct feed *f, const struct event *e, int step)
 {
-    enum feed_state st;
+    int rc;
 
+    if (step == GROUP_BEGIN && (rc = begin_group(f, e)) != FEED_GO)
+        return rc;
+    feed_fold_query(&f->fold, e, feed_source_bytes(f->source));
     if (e->type == EV_ANNOTATE_ROWS && !f->session.annotated)
         return FEED_GO; /* as a primary does: most of a log's bytes, at times */
     if (e->server_id == f->target_id)
@@ -256,13 +357,7 @@ send_wanted(struct feed *f, const struct event *e)
             "the log has events of server %u, which is the id that the target "
             "has for the time of the replay",
             (unsigned)e->server_id);
-    if ((st = send_event(f, e->raw, e->size)) != FEED_GO)
-        return (int)st;
-    atomic_fetch_add(&f->sent, e->size);
-    f->file_pos += e->size;
-    if (f->file_pos < e->end_pos)
-        f->file_pos = e->end_pos; /* as the replica does */
-    return FEED_GO;
+    return (int)(f->fold.gathering ? gather(f, e, step) : send_wanted(f, e));
 }
 
 /* All was sent: keep the connection until the end is asked for. */
@@ -271,7 +366,7 @@ dump_end(struct feed *f)
 {
     enum feed_state st;
 
-    if ((st = feed_flush(f)) != FEED_GO)
+    if ((st = fold_flush(f)) != FEED_GO || (st = feed_flush(f)) != FEED_GO)
         return (int)st;
     if (!atomic_load(&f->ended)) {
         gtid_pos_copy(&f->final, feed_source_state(f->source));
@@ -288,7 +383,6 @@ feed_dump(struct feed *f)
 {
     uint64_t shown = feed_source_bytes(f->source);
     struct event e;
-    bool first = true;
     int step, rc;
 
     if (feed_source_seek(f->source, &f->session.state) < 0)
@@ -296,14 +390,9 @@ feed_dump(struct feed *f)
     f->conn.seq = 1;
     f->sent_us = time_mono_us();
     buf_reset(&f->format);
+    feed_fold_reset(&f->fold);
     while ((rc = feed_source_next(f->source, &e, &step)) == 1) {
-        if (step == GROUP_BEGIN) {
-            if ((rc = begin_group(f, first)) != FEED_GO ||
-                (rc = (int)pace(f)) != FEED_GO)
-                return rc;
-            first = false;
-        }
-        if ((rc = send_wanted(f, &e)) != FEED_GO)
+        if ((rc = one_event(f, &e, step)) != FEED_GO)
             return rc;
         if (step == GROUP_END &&
             feed_source_bytes(f->source) >= shown + FEED_FLUSH) {

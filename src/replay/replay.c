@@ -155,7 +155,9 @@ plan_bytes(const struct replay_conf *conf)
 static int
 replay_feed(struct target *t, const struct replay_conf *conf, struct feed **out)
 {
-    struct feed *f = feed_start(conf, target_server_id(t));
+    int fold = target_may_fold(t);
+    struct feed *f =
+        fold < 0 ? NULL : feed_start(conf, target_server_id(t), fold == 1);
 
     *out = f;
     if (f == NULL || target_connect(t, f->port, f->password, "") < 0 ||
@@ -255,7 +257,7 @@ replay_check(const struct replay_conf *given)
     conf.ahead_bytes = 0; /* nothing is sent */
     if ((t = target_open(&conf)) == NULL)
         return err_wrap("replay");
-    if (target_check(t) == 0 && (f = feed_start(&conf, 0)) != NULL &&
+    if (target_check(t) == 0 && (f = feed_start(&conf, 0, false)) != NULL &&
         target_connect(t, f->port, f->password, "IO_THREAD") == 0 &&
         check_connect(t, f) == 0)
         rc = 0;

@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <ftw.h>
+#include <inttypes.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -893,6 +894,86 @@ test_parallel(void **state)
     job_close(&j);
 }
 
+static uint64_t
+commits(void)
+{
+    char *v = value(fx.at_target,
+        "SELECT COUNT FROM information_schema.INNODB_METRICS WHERE "
+        "NAME='trx_rw_commits'");
+    uint64_t n = strtoull(v, NULL, 10);
+
+    free(v);
+    return n;
+}
+
+/* Small transactions of two domains, and what must not be joined between. */
+static void
+log_small(void)
+{
+    run(fx.at_source, "CREATE DATABASE t_fold");
+    run(fx.at_source, "USE t_fold");
+    run(fx.at_source,
+        "CREATE TABLE a (id INT PRIMARY KEY, n INT, t TIMESTAMP(6) DEFAULT "
+        "CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6))");
+    run(fx.at_source, "CREATE TABLE m (id INT) ENGINE=MyISAM");
+    run(fx.at_source, "SET SESSION binlog_format='ROW'");
+    for (int i = 0; i < 900; i++) {
+        char *sql = xasprintf("INSERT INTO a (id, n) VALUES (%d, %d)", i, i);
+
+        if (i % 300 == 200)
+            run(fx.at_source, "INSERT INTO m VALUES (1)");
+        if (i % 300 == 250)
+            run(fx.at_source, "SET SESSION gtid_domain_id=7");
+        if (i % 300 == 299)
+            run(fx.at_source, "SET SESSION gtid_domain_id=0");
+        run(fx.at_source, sql);
+        free(sql);
+        if (i % 3 == 0)
+            run(fx.at_source, "UPDATE a SET n=n+1 ORDER BY id DESC LIMIT 2");
+        if (i % 7 == 0)
+            run(fx.at_source, "DELETE FROM a ORDER BY id LIMIT 1");
+    }
+    run(fx.at_source,
+        "CREATE TABLE v (id INT PRIMARY KEY, n INT, s BIGINT UNSIGNED "
+        "GENERATED ALWAYS AS ROW START, e BIGINT UNSIGNED GENERATED ALWAYS "
+        "AS ROW END, PERIOD FOR SYSTEM_TIME(s, e)) WITH SYSTEM VERSIONING");
+    run(fx.at_source, "INSERT INTO v (id, n) VALUES (1, 0)");
+    for (int i = 0; i < 40; i++)
+        run(fx.at_source, "UPDATE v SET n=n+1");
+    run(fx.at_source, "SET SESSION binlog_format='MIXED'");
+}
+
+/* Many small transactions arrive as few; those of a table that counts
+ * transactions arrive as they were. */
+static void
+test_folded(void **state)
+{
+    struct job j;
+    uint64_t before;
+
+    (void)state;
+    if (!testserver_installed())
+        skip();
+    log_begin();
+    log_small();
+    archive(16u << 20);
+    job_open(&j, NULL);
+    run(fx.at_target, "SET GLOBAL innodb_monitor_enable='trx_rw_commits'");
+    before = commits();
+    job_run(&j);
+    print_message("%" PRIu64 " transactions, %" PRIu64 " commits\n",
+        j.report.groups, commits() - before);
+    assert_true(j.report.groups > 1300);
+    assert_true(commits() - before < 300);
+    same("SELECT * FROM t_fold.a ORDER BY id");
+    same("SELECT COUNT(*) FROM t_fold.m");
+    same("SELECT id, n FROM t_fold.v FOR SYSTEM_TIME ALL ORDER BY n");
+    expect(fx.at_target,
+        "SELECT COUNT(DISTINCT s) FROM t_fold.v FOR SYSTEM_TIME ALL", "41");
+    left_as_it_was();
+    job_close(&j);
+}
+
 /* The applier's own words, and the target put back all the same. */
 static void
 test_applier_error(void **state)
@@ -1039,7 +1120,7 @@ test_admission(void **state)
     if (!testserver_installed())
         skip();
     job_open(&j, NULL);
-    f = feed_start(&j.conf, 0);
+    f = feed_start(&j.conf, 0, false);
     assert_non_null(f);
     for (size_t i = 0; i < NELEM(idle); i++)
         idle[i] = client(f->port);
@@ -1235,6 +1316,7 @@ main(void)
             test_cutoffs, test_setup, test_teardown),
         cmocka_unit_test_setup_teardown(
             test_unfinished, test_setup, test_teardown),
+        cmocka_unit_test_setup_teardown(test_folded, test_setup, test_teardown),
         cmocka_unit_test_setup_teardown(
             test_disturbed, test_setup, test_teardown),
         cmocka_unit_test_setup_teardown(

@@ -1,0 +1,166 @@
+/*
+ * feed_fold.c -- many small transactions, given to the replica as one.
+ *
+ * Half of what a small transaction costs an applier is its end: the commit, and
+ * the row of mysql.gtid_slave_pos that goes with it.  While a server is being
+ * built and nobody looks at it, only the state after the last transaction
+ * matters.  So transactions that follow each other, of one domain and server,
+ * that consist of row events alone and end with a Xid, are sent as one group:
+ * the last one's Gtid, the row events of all in their order, the last one's
+ * Xid. Each event is passed on as it was archived; each statement keeps its own
+ * time.
+ *
+ * What is gathered depends only on the log from the group's beginning on, so a
+ * replica that comes back after a broken connection gets the same bytes again.
+ *
+ * Not done where the target logs what it applies, and not where tables are
+ * versioned by transaction number (target.c, feed_fold_query()).
+ */
+#include <string.h>
+#include <strings.h>
+#include "feed.h"
+
+#define FOLD_BYTES (256u * 1024u) /* of a folded group */
+#define FOLD_GROUPS 128u
+#define FOLD_ONE (16u * 1024u) /* a larger one goes by itself */
+
+void
+feed_fold_free(struct feed_fold *o)
+{
+    buf_free(&o->gtid);
+    buf_free(&o->body);
+    buf_free(&o->end);
+    buf_free(&o->next_gtid);
+    buf_free(&o->next);
+}
+
+void
+feed_fold_reset(struct feed_fold *o)
+{
+    buf_reset(&o->gtid);
+    buf_reset(&o->body);
+    buf_reset(&o->end);
+    buf_reset(&o->next_gtid);
+    buf_reset(&o->next);
+    o->groups = 0;
+    o->gathering = false;
+}
+
+static bool
+is_rows(uint8_t type)
+{
+    return type == EV_TABLE_MAP || type == EV_ANNOTATE_ROWS ||
+        (type >= EV_WRITE_ROWS_V1 && type <= EV_DELETE_ROWS_V1) ||
+        (type >= EV_WRITE_ROWS && type <= EV_DELETE_ROWS) ||
+        (type >= EV_ROWS_COMPRESSED_FIRST && type <= EV_ROWS_COMPRESSED_LAST);
+}
+
+bool
+feed_fold_begins(const struct feed_fold *o, const struct event *e, uint64_t at)
+{
+    struct event_gtid g;
+    const uint8_t with = GTID_FL_TRANSACTIONAL;
+    const uint8_t without = GTID_FL_STANDALONE | GTID_FL_DDL |
+        GTID_FL_PREPARED_XA | GTID_FL_COMPLETED_XA;
+
+    if (!o->on || at > o->off_at)
+        return false;
+    if (event_gtid(e, &g) < 0) {
+        err_clear(); /* whoever reads on says what is wrong with it */
+        return false;
+    }
+    return (g.flags & with) != 0 && (g.flags & without) == 0;
+}
+
+static void
+put(struct buf *b, const struct event *e)
+{
+    buf_reset(b);
+    buf_add(b, e->raw, e->size);
+}
+
+enum fold_step
+feed_fold_take(struct feed_fold *o, const struct event *e, int step)
+{
+    if (step == GROUP_BEGIN) {
+        put(&o->next_gtid, e);
+        buf_reset(&o->next);
+        o->gathering = true;
+        o->next_is = e->server_id;
+        return event_gtid(e, &o->next_info) < 0 ? FOLD_NOT : FOLD_TAKEN;
+    }
+    if (e->server_id != o->next_is)
+        return FOLD_NOT;
+    if (step == GROUP_END)
+        return e->type == EV_XID ? FOLD_WHOLE : FOLD_NOT;
+    if (!is_rows(e->type) || o->next.len + e->size > FOLD_ONE)
+        return FOLD_NOT;
+    buf_add(&o->next, e->raw, e->size);
+    return FOLD_TAKEN;
+}
+
+bool
+feed_fold_fits(const struct feed_fold *o)
+{
+    return o->groups < FOLD_GROUPS && o->body.len + o->next.len <= FOLD_BYTES &&
+        o->info.gtid.domain == o->next_info.gtid.domain &&
+        o->info.gtid.server == o->next_info.gtid.server;
+}
+
+void
+feed_fold_join(struct feed_fold *o, const struct event *xid)
+{
+    buf_reset(&o->gtid);
+    buf_add(&o->gtid, o->next_gtid.data, o->next_gtid.len);
+    buf_add(&o->body, o->next.data, o->next.len);
+    put(&o->end, xid);
+    o->info = o->next_info;
+    o->groups++;
+    o->gathering = false;
+}
+
+int
+feed_fold_event(const struct buf *b, size_t *at, struct event *out)
+{
+    struct cur c = cur_of(b->data + *at, b->len - *at);
+
+    if (*at == b->len)
+        return 0;
+    memset(out, 0, sizeof(*out));
+    out->raw = b->data + *at;
+    out->timestamp = cur_u32(&c);
+    out->type = cur_u8(&c);
+    out->server_id = cur_u32(&c);
+    out->size = cur_u32(&c);
+    out->end_pos = cur_u32(&c);
+    *at += out->size;
+    return 1;
+}
+
+/* Does it contain the word, in whatever case? */
+static bool
+has(const char *sql, size_t n, const char *word)
+{
+    size_t len = strlen(word);
+
+    for (size_t i = 0; i + len <= n; i++)
+        if (strncasecmp(sql + i, word, len) == 0)
+            return true;
+    return false;
+}
+
+void
+feed_fold_query(struct feed_fold *o, const struct event *e, uint64_t at)
+{
+    struct event_query q;
+    bool off;
+
+    if (at > o->off_at ||
+        (e->type != EV_QUERY && e->type != EV_QUERY_COMPRESSED))
+        return;
+    off = e->type == EV_QUERY_COMPRESSED || event_query(e, &q) < 0 ||
+        (has(q.sql, q.sql_size, "row") && has(q.sql, q.sql_size, "start"));
+    if (off)
+        o->off_at = at;
+    err_clear();
+}
