@@ -33,6 +33,7 @@ struct conf_server { /* strings are NULL where nothing is said */
     unsigned level;      /* of zstd */
     uint64_t lock_wait_us, flush_us, segment_bytes, segment_us, retry_us;
     unsigned server_id;  /* 0: chosen */
+    uint64_t spool_limit, spool_wait_us; /* of the local repository */
     /* the retention; see expire.h */
     uint64_t keep_us, keep_local_us;
     unsigned keep_count, keep_daily, keep_weekly, keep_monthly, minimum;

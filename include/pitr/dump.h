@@ -14,6 +14,11 @@ struct dump_conf {
     unsigned jobs;     /* connections that read; at least 1 */
     int level;         /* of zstd */
     uint64_t lock_wait_us; /* bound for every lock that can hold up writers */
+    /* Is there room for more?  Asked at the start and before each part, but not
+     * of tables that are locked.  1: yes.  0: not yet, ask again.  -1 with err:
+     * the backup fails.  Any thread.  NULL: always. */
+    int (*room)(void *arg);
+    void *room_arg;
 };
 
 /*

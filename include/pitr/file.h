@@ -5,6 +5,7 @@
 #define PITR_FILE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 #include "pitr/buf.h"
 
@@ -36,6 +37,8 @@ int file_check_private_fd(int fd, const char *path);
 int dir_sync(const char *path);
 /* mkdir -p with this mode for what is missing, each synced. */
 int dir_make(const char *path, mode_t mode);
+/* The sizes of all regular files below it, added up. */
+int dir_bytes(const char *path, uint64_t *bytes);
 /* Remove a directory and all below it; what is absent is fine. */
 int dir_remove(const char *path);
 

@@ -6,6 +6,7 @@
 #endif
 #include <errno.h>
 #include <fcntl.h>
+#include <fts.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -258,6 +259,33 @@ dir_make(const char *path, mode_t mode)
     if (rc == 0)
         rc = make_one(copy, mode);
     free(copy);
+    return rc;
+}
+
+int
+dir_bytes(const char *path, uint64_t *bytes)
+{
+    char *own = xstrdup(path), *paths[] = {own, NULL};
+    FTS *f = fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+    FTSENT *e = NULL;
+    int rc = 0;
+
+    *bytes = 0;
+    errno = 0;
+    while (f != NULL && (e = fts_read(f)) != NULL) {
+        if (e->fts_info == FTS_F)
+            *bytes += (uint64_t)e->fts_statp->st_size;
+        else if (e->fts_info == FTS_DNR && e->fts_errno != ENOENT) {
+            errno = e->fts_errno;
+            break;
+        }
+        errno = 0; /* what is gone meanwhile is fine */
+    }
+    if (f == NULL || e != NULL || errno != 0)
+        rc = err_sys(ERR_FAILED, "cannot tell the size of %s", path);
+    if (f != NULL)
+        fts_close(f);
+    free(own);
     return rc;
 }
 

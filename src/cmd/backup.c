@@ -8,6 +8,7 @@
 #include "pitr/dump.h"
 #include "pitr/err.h"
 #include "pitr/times.h"
+#include "spool.h"
 
 struct backup {
     struct common common;
@@ -56,6 +57,7 @@ backup_run(void *arg)
     struct cmd_conn conn = {0};
     struct repo *repo = NULL;
     struct lock *lock = NULL;
+    struct spool *spool = NULL;
     struct manifest *m = NULL;
     int rc = -1;
 
@@ -68,10 +70,15 @@ backup_run(void *arg)
         .jobs = cmd_jobs(o->jobs),
         .level = (int)o->level,
         .lock_wait_us = o->lock_wait_us};
+    if ((spool = spool_new(s, repo)) != NULL) {
+        conf.room = spool_room;
+        conf.room_arg = spool;
+    }
     if (dump_run(&conf, &m) == 0)
         rc = report(m);
 
 out:
+    spool_free(spool);
     manifest_free(m);
     cmd_conn_free(&conn);
     lock_free(lock);

@@ -9,10 +9,8 @@
 #include "pitr/err.h"
 #include "pitr/expire.h"
 #include "pitr/json.h"
-#include "pitr/log.h"
-#include "pitr/mem.h"
 #include "pitr/times.h"
-#include "vaults.h"
+#include "retention.h"
 
 struct expire {
     struct common common;
@@ -26,7 +24,7 @@ struct expire {
 static const struct opt expire_opts[] = {
     {"repository", 0, OPT_STR, FIELD(repository), NULL, 0, 0, "DIR",
         "of this repository, without a configuration", NULL},
-    {"keep", 'k', OPT_DURATION, FIELD(keep_us), "7d", 1000000,
+    {"keep", 'k', OPT_DURATION, FIELD(keep_us), RETENTION_KEEP, 1000000,
         36500 * 86400000000ull, "TIME",
         "any moment of this time can be restored", "keep"},
     {"keep-local", 0, OPT_DURATION, FIELD(keep_local_us), NULL, 1000000,
@@ -40,7 +38,7 @@ static const struct opt expire_opts[] = {
         "also the newest of each of N weeks", "keep_weekly"},
     {"keep-monthly", 0, OPT_UINT, FIELD(monthly), NULL, 1, 100000, "N",
         "also the newest of each of N months", "keep_monthly"},
-    {"minimum", 0, OPT_UINT, FIELD(minimum), "2", 1, 100000, "N",
+    {"minimum", 0, OPT_UINT, FIELD(minimum), RETENTION_MINIMUM, 1, 100000, "N",
         "so many backups stay whatever their age", "minimum"},
     {"dry-run", 'n', OPT_FLAG, FIELD(dry_run), NULL, 0, 0, NULL,
         "only print what would be done, and why", NULL},
@@ -150,106 +148,37 @@ put_json(const struct expire *o, const struct repo *repo,
     free(id);
 }
 
-/* --- the section's vaults: what is not there does not go --- */
-
-struct copies {
-    struct expire_vault *v;
-    size_t n, cap;
-};
-
-static struct repo *
-vault_open(const char *url, const struct conf_server *s)
-{
-    struct store_sftp_conf ssh = vaults_ssh(s);
-    struct store *store = store_open_sftp(url, &ssh);
-    struct repo *r =
-        store == NULL ? NULL : repo_open_store(store, s->name, NULL);
-
-    if (r == NULL) {
-        log_warn("%s: %s. What may not be there stays here", url, err_text());
-        err_clear();
-    }
-    return r;
-}
-
-static void
-copies_open(const struct expire *o, struct copies *c)
-{
-    static const char between[] = " \t,";
-    const struct conf_server *s = o->common.section;
-    const char *p = s == NULL || o->repository != NULL ? NULL : s->vault;
-
-    while (p != NULL && *(p += strspn(p, between)) != '\0') {
-        size_t n = strcspn(p, between);
-        char *url = xstrndup(p, n);
-
-        c->v = xgrow(c->v, c->n, &c->cap, sizeof *c->v);
-        c->v[c->n++] =
-            (struct expire_vault){.url = url, .repo = vault_open(url, s)};
-        p += n;
-    }
-}
-
-static void
-copies_close(struct copies *c)
-{
-    for (size_t i = 0; i < c->n; i++) {
-        repo_close(c->v[i].repo);
-        free((char *)c->v[i].url);
-    }
-    free(c->v);
-}
-
-/* A retention that counts on copies, and there are none? */
-static int
-check_local(const struct expire *o, const struct copies *c)
-{
-    if (o->keep_local_us == 0 || o->repository != NULL || c->n > 0)
-        return 0;
-    err_set(ERR_USAGE, "keep_local is for a repository that has a vault");
-    return err_hint("Without one, what is here is all there is: \"keep\" says "
-                    "how long it stays. Or add \"vault = ...\"; see "
-                    "pitr.conf(5).");
-}
-
 static int
 expire_cmd_run(void *arg)
 {
     struct expire *o = arg;
-    struct expire_policy policy = {.keep_us = o->keep_us,
-        .count = o->count,
-        .daily = o->daily,
-        .weekly = o->weekly,
-        .monthly = o->monthly,
-        .minimum = o->minimum};
-    struct expire_conf conf = {
-        .policy = &policy, .now_us = time_now_us(), .dry_run = o->dry_run};
-    struct copies copies = {0};
+    struct retention conf = {
+        .section = o->repository == NULL ? o->common.section : NULL,
+        .policy = {.keep_us = o->keep_us,
+            .count = o->count,
+            .daily = o->daily,
+            .weekly = o->weekly,
+            .monthly = o->monthly,
+            .minimum = o->minimum},
+        .keep_local_us = o->repository == NULL ? o->keep_local_us : 0,
+        .dry_run = o->dry_run};
+    struct repo *repo = cmd_repo_read(&o->common, o->repository);
     struct expire_report r = {0};
     struct buf text = {0};
     int rc = -1;
 
-    if ((conf.repo = cmd_repo_read(&o->common, o->repository)) == NULL)
-        goto out;
-    copies_open(o, &copies);
-    if (check_local(o, &copies) < 0)
-        goto out;
-    conf.keep_local_us = o->keep_local_us;
-    conf.vault = copies.v;
-    conf.vaults = copies.n;
-    if (expire_run(&conf, &r) < 0)
+    if (repo == NULL || retention_run(&conf, repo, &r) < 0)
         goto out;
     if (o->json)
-        put_json(o, conf.repo, &r, &text);
+        put_json(o, repo, &r, &text);
     else
-        put_text(o, conf.repo, &r, &text);
+        put_text(o, repo, &r, &text);
     rc = report_out(&text);
 
 out:
     buf_free(&text);
     expire_report_free(&r);
-    copies_close(&copies);
-    repo_close(conf.repo);
+    repo_close(repo);
     return rc;
 }
 

@@ -8,6 +8,7 @@
 #include "pitr/err.h"
 #include "pitr/stream.h"
 #include "pitr/times.h"
+#include "spool.h"
 #include "vaults.h"
 
 struct stream {
@@ -111,6 +112,8 @@ stream_cmd_run(void *arg)
     struct repo *repo = NULL;
     struct lock *lock = NULL;
     struct vaults *vaults = NULL;
+    struct spool *spool = NULL;
+    struct spool_watch *watch = NULL;
     struct vaults_conf to = {.section = s, .once = o->once, .background = true};
     bool semisync;
     int rc = -1;
@@ -133,6 +136,8 @@ stream_cmd_run(void *arg)
     to.limit = s->ship_limit;
     if (!o->once && vaults_any(&to) && (vaults = vaults_start(&to)) == NULL)
         goto out;
+    spool = spool_new(s, repo);
+    watch = spool_watch_start(spool);
     rc = stream_run(&conf, &r);
     if (rc == 0 && o->once && vaults_any(&to))
         ship_once(&to);
@@ -141,6 +146,8 @@ stream_cmd_run(void *arg)
 
 out:
     end_shipping(vaults);
+    spool_watch_end(watch);
+    spool_free(spool);
     cmd_conn_free(&conn);
     lock_free(lock);
     repo_close(repo);

@@ -54,9 +54,8 @@ urls(const struct vaults_conf *c)
     return text == NULL ? "" : text;
 }
 
-/* The next of a list with blanks or commas between; NULL at its end. */
-static char *
-next_url(const char **p)
+char *
+vaults_next(const char **p)
 {
     static const char between[] = " \t,";
     const char *begin = *p + strspn(*p, between);
@@ -70,7 +69,7 @@ bool
 vaults_any(const struct vaults_conf *c)
 {
     const char *p = urls(c);
-    char *url = next_url(&p);
+    char *url = vaults_next(&p);
     bool any = url != NULL;
 
     free(url);
@@ -176,7 +175,7 @@ vaults_start(const struct vaults_conf *c)
 
     v->conf = *c;
     v->ssh = vaults_ssh(c->section);
-    while ((url = next_url(&p)) != NULL) {
+    while ((url = vaults_next(&p)) != NULL) {
         if (has(v, url)) {
             free(url);
             continue;

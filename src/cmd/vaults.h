@@ -11,6 +11,9 @@
 /* How to reach the vaults of a section (NULL: nothing is said). */
 struct store_sftp_conf vaults_ssh(const struct conf_server *s);
 
+/* The next of a list with blanks or commas between, owned; NULL at its end. */
+char *vaults_next(const char **p);
+
 struct vaults_conf {
     const struct conf_server *section;
     const char *only; /* URLs instead of the section's; may be NULL */

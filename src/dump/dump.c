@@ -13,6 +13,8 @@
 #include "pitr/stop.h"
 #include "pitr/times.h"
 
+#define ROOM_US 200000 /* between looks */
+
 int
 dump_fail(struct dump *d)
 {
@@ -28,6 +30,20 @@ bool
 dump_stopping(const struct dump *d)
 {
     return atomic_load(&d->failed) || stop_asked();
+}
+
+int
+dump_room(const struct dump *d)
+{
+    int rc = 1;
+
+    while (
+        d->conf->room != NULL && (rc = d->conf->room(d->conf->room_arg)) == 0) {
+        if (dump_stopping(d) || stop_sleep_us(ROOM_US))
+            return stop_asked() ? stop_error()
+                                : err_set(ERR_FAILED, "another worker failed");
+    }
+    return rc < 0 ? -1 : 0;
 }
 
 void
@@ -345,7 +361,7 @@ dump_run(const struct dump_conf *conf, struct manifest **out)
 
     pthread_mutex_init(&d.mutex, NULL);
     atomic_init(&d.failed, false);
-    if (choose_id(&d) < 0)
+    if (dump_room(&d) < 0 || choose_id(&d) < 0)
         goto out;
     if ((d.main = db_open(conf->source, "source")) == NULL ||
         preflight(&d) < 0 || dump_connect(&d) < 0 || dump_snapshot(&d) < 0 ||

@@ -106,6 +106,8 @@ struct dump {
  * one; everybody stops soon.  Returns -1. */
 int dump_fail(struct dump *d);
 bool dump_stopping(const struct dump *d);
+/* Wait until there is room; -1 with err. */
+int dump_room(const struct dump *d);
 /* To the log and into the manifest. */
 void dump_warn(struct dump *d, const char *fmt, ...) PRINTF(2, 3);
 

@@ -40,6 +40,9 @@ part_begin(struct worker *w)
     struct dump *d = w->d;
     unsigned number;
 
+    /* Writers wait for tables that are locked, not those for room. */
+    if (!w->locked && dump_room(d) < 0)
+        return -1;
     pthread_mutex_lock(&d->mutex);
     number = ++d->part_number;
     pthread_mutex_unlock(&d->mutex);

@@ -1,6 +1,7 @@
 # What is on the vault may go from here: only what was read back from there, the
 # oldest first, and what is left goes on: the stream, shipping, verifying,
-# restoring; what went is restored from the vault.
+# restoring; what went is restored from the vault.  A local repository that is
+# full holds up backups, and not the log.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/vault.sh"
 
@@ -53,10 +54,39 @@ said "read back .* objects, as here" "shipped 0 B"
 expect_exit 0 pitr ship --once
 ! grep -q "read back" "$T/said" || fail "what was confirmed is read again"
 
+say "a full spool: the log goes on, the backup waits, and fails in time"
+holds()
+{
+    find "$REPO" -type f -printf '%s\n' | awk '{ n += $1 } END { print n }'
+}
+# full WAIT [LINE]: a configuration in which the repository is full.
+full()
+{
+    grep -v ^keep_local "$T/pitr.conf"
+    printf '%s\n' "spool_limit = $(holds)" "spool_wait = $1" "${@:2}"
+}
+full 1s >"$T/full.conf"
+expect_exit 1 "$PITR" backup --config "$T/full.conf"
+said "spool_limit is .*the backup waits" "no room was made for 1.0s" "dry-run"
+[ "$(backups | wc -l)" = 3 ] || fail "there are other backups than three"
+sql "$SRC" "UPDATE shop.customers SET city = 'full' WHERE id < 9"
+expect_exit 3 "$PITR" stream --once --config "$T/full.conf"
+said "backups wait; the log goes on"
+streamed
+
+say "with keep_local it lets go what every vault has"
+full 30s "keep_local = 1s" >"$T/full.conf"
+expect_exit 3 "$PITR" backup --config "$T/full.conf"
+said "the backup waits" "were removed here" "there is room again" \
+    "backup 20.* tables"
+! backups | grep -q "${ids[0]}" || fail "the oldest has not gone"
+ids+=("$(backups | tail -1)")
+
 say "what every vault has goes"
+pitr ship --once >/dev/null
 expect_exit 0 pitr expire
-said "removed +backup ${ids[0]}" "removed +log"
-[ "$(backups)" = "${ids[1]}"$'\n'"${ids[2]}" ] || fail "others are left"
+said "removed +backup ${ids[1]}" "removed +log"
+[ "$(backups)" = "${ids[2]}"$'\n'"${ids[3]}" ] || fail "others are left"
 expect_exit 0 pitr verify --all --secret-key "$T/key"
 expect_exit 13 pitr restore --dry-run --secret-key "$T/key" \
     --until-gtid "$first"
@@ -67,8 +97,8 @@ expect_exit 0 pitr ship --once
 said "shipped 0 B"
 expect_exit 0 pitr verify --secret-key "$T/key"
 "$PITR" list --repository "$V/vault" --json >"$T/there.json"
-[ "$(grep -oE "\"id\": *\"20[^\"]*\"" "$T/there.json" | wc -l)" = 4 ] ||
-    fail "the vault has not all four backups"
+[ "$(grep -oE "\"id\": *\"20[^\"]*\"" "$T/there.json" | wc -l)" = 5 ] ||
+    fail "the vault has not all five backups"
 vault_reached "$(position)" || fail "the vault's log is behind"
 
 say "what went from here is restored from the vault, what is here can be from here"

@@ -914,6 +914,69 @@ test_prepared_xa(void **state)
     sql("XA ROLLBACK 'lost'");
 }
 
+/* Room for so many answers, none for so many, then room or the end. */
+struct room {
+    unsigned asked, yes, no;
+    bool end;
+};
+
+static int
+no_room(void *arg)
+{
+    struct room *r = arg;
+    unsigned n = r->asked++;
+
+    if (n < r->yes)
+        return 1;
+    if (n < r->yes + r->no) {
+        /* While it waits, writers do not: not for locked tables either. */
+        struct db *db = db_open(&env.conf, "source");
+        static unsigned id = 1000;
+
+        if (db == NULL)
+            return -1;
+        id++;
+        if (db_exec(db, "SET lock_wait_timeout=5") < 0 ||
+            db_exec(db, "INSERT INTO mix.a VALUES (%u, 0)", id) < 0 ||
+            db_exec(db, "INSERT INTO mix.b VALUES (%u, 0)", id) < 0)
+            check(-1);
+        db_close(db);
+        return 0;
+    }
+    return r->end ? err_set(ERR_FAILED, "no room was made") : 1;
+}
+
+static void
+test_room(void **state)
+{
+    struct dump_conf c = dump_conf(1);
+    struct room room = {.no = 3};
+    struct manifest *m = NULL;
+    size_t before;
+
+    (void)state;
+    mixed_tables();
+    c.room = no_room;
+    c.room_arg = &room;
+    check(dump_run(&c, &m)); /* before it starts: they are in it */
+    assert_int_equal(table_of(m, "mix", "a")->sum.rows, 1 + 3);
+    manifest_free(m);
+    assert_true(room.asked >= 5);
+    room = (struct room){.yes = 1, .no = 3};
+    check(dump_run(&c, &m)); /* in it: the snapshot has been taken */
+    assert_int_equal(table_of(m, "mix", "a")->sum.rows, 1 + 3);
+    manifest_free(m);
+    before = stored_objects();
+    room = (struct room){.yes = 1, .no = 1, .end = true};
+    assert_int_equal(dump_run(&c, &m), -1);
+    has(err_text(), "no room was made");
+    assert_int_equal(stored_objects(), before);
+    room = (struct room){.end = true};
+    assert_int_equal(dump_run(&c, &m), -1);
+    has(err_text(), "no room was made");
+    assert_int_equal(room.asked, 1);
+}
+
 static void
 test_grants(void **state)
 {
@@ -979,6 +1042,7 @@ main(void)
         cmocka_unit_test(test_ddl_elsewhere),
         cmocka_unit_test(test_guard_not_to_be_had),
         cmocka_unit_test(test_prepared_xa),
+        cmocka_unit_test(test_room),
         cmocka_unit_test(test_grants),
     };
 
