@@ -40,11 +40,13 @@ server_init()
 
 server_install()
 {
-    local out
+    local out program=mariadb-install-db
+    [ -z "${PITR_SERVER_BIN:-}" ] ||
+        program=${PITR_SERVER_BIN%/*/*}/bin/mariadb-install-db
     # A server that starts empties its tmpdir of what looks like its own: no
     # two of them may share one.
     mkdir -p "$1.tmp"
-    out=$(mariadb-install-db --no-defaults --datadir="$1" --tmpdir="$1.tmp" \
+    out=$("$program" --no-defaults --datadir="$1" --tmpdir="$1.tmp" \
         --user="$(id -un)" --auth-root-authentication-method=normal \
         --skip-test-db --innodb-log-file-size=16M 2>&1) || {
         echo "$out" >&2
@@ -54,8 +56,10 @@ server_install()
     rm -rf "$1.tmp"
 }
 
+# With PITR_SERVER_BIN set, another one than the machine's.
 server_program()
 {
+    [ -z "${PITR_SERVER_BIN:-}" ] || { echo "$PITR_SERVER_BIN"; return; }
     command -v mariadbd || echo /usr/sbin/mariadbd
 }
 

@@ -49,7 +49,7 @@ check_version(struct db *db, const struct load_conf *c)
         "the backup is of MariaDB %s, the target (%s) is only %s",
         c->manifest->info.server_version, db_where(db), db_version_text(db));
     return err_hint("restore into the same or a newer version, or try "
-                    "--force-version");
+                    "--force");
 }
 
 /* SHOW ALL SLAVES STATUS, a replica that runs: gtid_slave_pos cannot be set. */

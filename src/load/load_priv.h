@@ -70,6 +70,8 @@ struct load {
     size_t bares;
     uint64_t event_s; /* clock at which events are created, s since 1970 */
     char *account;    /* whom the target takes us for: `user`@`host` */
+    /* Of the source and of the target: is the end of time in 2106? */
+    bool late_end[2];
 };
 
 /* load_schema.c */
@@ -135,6 +137,16 @@ bool load_has_account(const struct load *l, const char *plain);
 void load_drop_account(struct buf *b, const char *plain); /* " DROP ...;" */
 int load_accounts(struct db *db, struct load *l);
 int load_grants(struct db *db, struct load *l);
+
+/* load_history.c: rows of system-versioned tables, between servers of which
+ * one has another end of time */
+int load_history_init(struct load *l, struct db *db);
+/* The row as the target has to have it; `loaded`: a row of the target as the
+ * source had it.  The row itself where nothing is to be changed, else made in
+ * space. */
+const void *load_history_row(const struct load *l,
+    const struct manifest_table *t, const void *row, size_t size, bool loaded,
+    struct buf *space);
 
 /* load_rows.c: tables, rows, indexes, foreign keys */
 int load_tables(struct load *l);

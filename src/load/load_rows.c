@@ -42,6 +42,7 @@ struct filler {
     uint64_t *rows;       /* of each table of the part */
     uint64_t uncommitted; /* bytes */
     bool shared;          /* the session is set for tables of several parts */
+    struct buf space;     /* of load_history_row() */
 };
 
 /*
@@ -158,10 +159,11 @@ add_row(struct filler *f, uint32_t table, const void *row, size_t size)
         return -1;
     f->rows[table]++;
     f->uncommitted += size;
+    t = &f->w->l->conf->manifest->table[table];
+    row = load_history_row(f->w->l, t, row, size, false, &f->space);
     if (db_bulk_row(f->bulk, row, size) == 0 &&
         (f->uncommitted < COMMIT_BYTES || commit(f) == 0))
         return 0;
-    t = &f->w->l->conf->manifest->table[table];
     return err_wrap("table %s.%s", t->schema, t->name);
 }
 
@@ -388,6 +390,7 @@ fill_some(void *arg, unsigned index)
     }
     db_bulk_close(f.bulk);
     db_close(f.db);
+    buf_free(&f.space);
     free(f.rows);
     return rc;
 }

@@ -130,10 +130,12 @@ session_setup(struct db *db)
         return -1;
     if (set_if_there(db, "system_versioning_alter_history", "KEEP") < 0 ||
         set_if_there(db, "system_versioning_insert_history", "1") < 0 ||
-        set_if_there(db, "character_set_collations", "''") < 0 ||
-        set_if_there(db, "old_mode", "'UTF8_IS_UTF8MB3'") < 0)
+        set_if_there(db, "character_set_collations", "''") < 0)
         return -1;
-    return 0;
+    /* Before that version there is nothing else that "utf8" could be. */
+    return db_version(db) < 100601
+        ? 0
+        : db_exec(db, "SET SESSION old_mode='UTF8_IS_UTF8MB3'");
 }
 
 struct db *

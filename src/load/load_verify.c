@@ -47,29 +47,35 @@ select_text(const struct manifest_table *t, struct buf *b)
 #define TELL_ROWS 16384
 
 static int
-sum_rows(struct checking *c, struct db_rows *r, struct rowsum *sum)
+sum_rows(struct checking *c, const struct manifest_table *t, struct db_rows *r,
+    struct rowsum *sum)
 {
+    struct buf space = {0};
     uint64_t rows = 0, bytes = 0;
     const uint8_t *row;
     size_t size;
     int rc;
 
     while ((rc = db_rows_next(r, &row, &size)) > 0) {
-        rowsum_add(sum, row, size);
+        rowsum_add(
+            sum, load_history_row(c->l, t, row, size, true, &space), size);
         bytes += size;
         if (++rows < TELL_ROWS)
             continue;
         progress_add(rows, bytes);
         rows = bytes = 0;
-        if (stop_asked())
-            return stop_error();
+        if (stop_asked()) {
+            rc = stop_error();
+            break;
+        }
         pthread_mutex_lock(&c->lock);
         rc = c->failed ? 1 : 0;
         pthread_mutex_unlock(&c->lock);
         if (rc > 0)
-            return 1;
+            break;
     }
     progress_add(rows, bytes);
+    buf_free(&space);
     return rc;
 }
 
@@ -87,7 +93,7 @@ verify_table(struct checking *c, struct db *db, const struct manifest_table *t)
     select_text(t, &sql);
     r = db_rows_open(db, (char *)sql.data, sql.len);
     if (r != NULL)
-        rc = sum_rows(c, r, &sum);
+        rc = sum_rows(c, t, r, &sum);
     db_rows_close(r);
     buf_free(&sql);
     if (rc != 0)

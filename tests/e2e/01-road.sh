@@ -1,6 +1,7 @@
 # The whole road: keys, repository, stream, a backup under load, a mistake, and
 # the database as it was the second before it, in a sandbox.  The binary log is
 # in the format MIXED here.
+# Runs on each version.
 . "$(dirname "$0")/lib.sh"
 
 source_server --binlog-format=MIXED

@@ -2,6 +2,7 @@
 # one that moves money between tables, one that changes definitions all the
 # time.  Each moment's truth is taken at the server; the database restored to
 # it, by time or by GTID, equals it in every row and definition.
+# Runs on each version.
 . "$(dirname "$0")/lib.sh"
 
 # Money moves between tables of different engines' keys; the sum never changes

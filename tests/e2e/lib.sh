@@ -2,7 +2,9 @@
 #
 # Gives $T, a folder of this test alone, which goes when the test succeeds; all
 # that was started here is ended when the test ends, however it ends.  Set
-# PITR to test another program than build/pitr, KEEP=1 to keep the folder.
+# PITR to test another program than build/pitr, KEEP=1 to keep the folder,
+# PITR_SERVER_BIN and PITR_TARGET_BIN to run other servers than the machine's
+# mariadbd, as sources (and what else a test starts) and as sandboxes.
 set -eu -o pipefail
 shopt -s inherit_errexit
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -67,6 +69,14 @@ source_server()
     server_start "$T/src" "$@"
 }
 
+# version SOCKET: 1011 of 10.11.19-MariaDB.
+version()
+{
+    sql "$1" "SELECT REGEXP_REPLACE(VERSION(), '^([0-9]+)[.]([0-9]+).*',
+        '\\\\1') * 100 + REGEXP_REPLACE(VERSION(), '^([0-9]+)[.]([0-9]+).*',
+        '\\\\2')"
+}
+
 # account SOCKET: the account of pitr, which has exactly what `pitr check
 # --grants` says.
 account()
@@ -96,6 +106,10 @@ pitr()
 {
     local cmd=$1
     shift
+    if [ -n "${PITR_TARGET_BIN:-}" ] && [[ $cmd == restore && \
+        " $* " == *" --sandbox "* && " $* " != *" --mariadbd "* ]]; then
+        set -- "$@" --mariadbd "$PITR_TARGET_BIN"
+    fi
     "$PITR" "$cmd" --config "$T/pitr.conf" "$@"
 }
 
@@ -359,10 +373,18 @@ truth_sort()
     rm -f "$1.raw" "$1.sql" "$1.accounts"
 }
 
-# same A B: two truths are equal; else says in which tables and objects.
+# same A B: two truths are equal; else says in which tables and objects.  Of
+# servers of different versions: but for what the newer prints in another way.
 same()
 {
+    local f
     [ -s "$1.rows" ] || fail "the truth in $1 is empty"
+    if [ "${PITR_SERVER_BIN:-}" != "${PITR_TARGET_BIN:-}" ]; then
+        for f in "$1" "$2"; do
+            sed -Ei -f "$TOP/tests/e2e/versions.sed" "$f.rows" "$f.defs"
+            sort -o "$f.rows" "$f.rows"
+        done
+    fi
     if ! cmp -s "$1.rows" "$2.rows"; then
         echo "rows differ, by table (< only in $1, > only in $2):"
         diff "$1.rows" "$2.rows" | grep '^[<>]' | cut -f1 | sort | uniq -c |

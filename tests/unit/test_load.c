@@ -489,7 +489,7 @@ test_unfit(void **state)
     refused(&conf, "shop (1)", "DROP DATABASE `shop`;");
     run(t.db, "DROP DATABASE shop");
     env.manifest->info.server_version = xstrdup("99.1.2-MariaDB");
-    refused(&conf, "the backup is of MariaDB 99.1.2", "--force-version");
+    refused(&conf, "the backup is of MariaDB 99.1.2", "--force");
     conf.force_version = true;
     check(load_check(&conf));
     free(env.manifest->info.server_version);
