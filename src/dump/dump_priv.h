@@ -74,6 +74,7 @@ struct dump {
     struct db *guard; /* BACKUP STAGE */
     struct db *lock;  /* LOCK TABLES */
     bool guard_held, lock_held;
+    bool logged; /* the readers' sessions write the log: no savepoints */
     bool table_busy; /* the catalogue could not be read because of DDL */
     struct db *holder;           /* has all tables open, and looks around */
     bool held, holding_over, holding_watched;

@@ -268,7 +268,8 @@ read_unit(struct worker *w, const struct dump_unit *u)
     /* Where the server lets it (dump_snapshot.c), going back to the savepoint
      * gives the metadata lock back and keeps the snapshot. */
     if (select_rows(w, u, t, &s) < 0 || unit_done(w, u, t, &s) < 0 ||
-        (!u->locked && db_exec(w->db, "ROLLBACK TO SAVEPOINT pitr") < 0))
+        (!u->locked && !w->d->logged &&
+            db_exec(w->db, "ROLLBACK TO SAVEPOINT pitr") < 0))
         return err_wrap("table %s.%s", t->schema, t->name);
     return 0;
 }

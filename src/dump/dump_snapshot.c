@@ -28,7 +28,8 @@
  * While the log is on for a session, going back to a savepoint keeps the
  * metadata locks (sql/transaction.cc, trans_rollback_to_savepoint).  Turning
  * it off needs BINLOG ADMIN, which is much; without it LOCK TABLES ... WRITE
- * of others waits for the end of the backup on tables that have been read.
+ * of others waits for the end of the backup on tables that have been read, and
+ * no savepoint is made, which the server would log as a transaction.
  */
 static int
 connect_reader(struct dump *d, struct db **db)
@@ -44,6 +45,7 @@ connect_reader(struct dump *d, struct db **db)
     if (db_errno(*db) != ACCESS_DENIED)
         return -1;
     err_clear();
+    d->logged = true;
     return 0;
 }
 
@@ -371,7 +373,7 @@ dump_snapshot(struct dump *d)
         if (rc < 0)
             return -1;
         if (rc == 1) {
-            for (unsigned k = 0; k < d->conf->jobs; k++)
+            for (unsigned k = 0; k < d->conf->jobs && !d->logged; k++)
                 if (db_exec(d->conn[k], "SAVEPOINT pitr") < 0)
                     return -1;
             if (d->locked_tables == 0)
