@@ -237,6 +237,21 @@ is_period_key(const struct def *x)
     return false;
 }
 
+/* CREATE TABLE allows a foreign key on a column that a stored one is made of,
+ * ALTER TABLE does not (innobase/handler/handler0alter.cc); and a foreign key
+ * without its index gets one that nobody asked for. */
+static bool
+has_stored(const struct defs *d)
+{
+    for (size_t i = 0; i < d->n; i++) {
+        const struct def *x = &d->v[i];
+        if (x->kind == DEF_COLUMN &&
+            (has_word(x, "STORED") || has_word(x, "PERSISTENT")))
+            return true;
+    }
+    return false;
+}
+
 /*
  * Which definitions can be added when the rows are in, so that the table is
  * the same afterwards?  Indexes are listed by class (primary, unique, other)
@@ -248,8 +263,10 @@ choose(struct defs *d)
 {
     const struct def *primary = find_def(d, DEF_PRIMARY);
     const struct def *counter = auto_increment(d);
-    bool keys = true, unique = primary != NULL;
+    bool keys = true, unique = primary != NULL, foreign = true;
 
+    if (find_def(d, DEF_FOREIGN) != NULL && has_stored(d))
+        keys = unique = foreign = false;
     if (counter != NULL &&
         (primary == NULL || !starts_with_column(primary, counter)))
         keys = unique = false;
@@ -261,7 +278,7 @@ choose(struct defs *d)
     for (size_t i = 0; i < d->n; i++) {
         struct def *x = &d->v[i];
         if (x->kind == DEF_FOREIGN)
-            x->defer = true;
+            x->defer = foreign;
         else if (x->kind == DEF_UNIQUE)
             x->defer = unique;
         else if (x->kind == DEF_KEY || x->kind == DEF_FULLTEXT ||

@@ -49,11 +49,14 @@ ddl_table_comparable(const char *sql)
 {
     static const char *const options[] = {
         " AUTO_INCREMENT", " DATA DIRECTORY", " INDEX DIRECTORY"};
+    static const char old_format[] = " /* mariadb-5.3 */"; /* of a time */
     struct buf b = {0};
     const char *p = sql;
 
     while (*p != '\0') {
         const char *next = NULL;
+        if (strncmp(p, old_format, strlen(old_format)) == 0)
+            next = p + strlen(old_format);
         for (size_t i = 0; i < NELEM(options) && next == NULL; i++)
             next = option_end(p, options[i]);
         if (next == NULL) {

@@ -34,7 +34,8 @@ bool ddl_has_directory(const char *sql);
 void ddl_table_split(const char *sql, struct ddl_table *out);
 void ddl_table_free(struct ddl_table *t);
 /* A CREATE TABLE without what may differ in an equal table: AUTO_INCREMENT=n,
- * DATA DIRECTORY and INDEX DIRECTORY.  Owned. */
+ * DATA DIRECTORY and INDEX DIRECTORY, and the mark of a time in the format of
+ * MariaDB 5.3, which becomes today's when it is stored again.  Owned. */
 char *ddl_table_comparable(const char *sql);
 /* Can it only be made after others, its members? */
 bool ddl_table_is_merge(const char *sql);

@@ -91,6 +91,13 @@ static const struct split_case split_cases[] = {
             "KEY (`a`),\n  UNIQUE KEY `u` (`a`,`p` WITHOUT OVERLAPS)\n) "
             "ENGINE=InnoDB",
         .index = {"ADD KEY `e` (`e`)"}},
+    {.what = "a stored column beside a foreign key: all stay",
+        .sql = "CREATE TABLE `t` (\n  `a` int,\n  `p` int GENERATED ALWAYS "
+               "AS (`a` + 1) STORED,\n  KEY `a` (`a`),\n  CONSTRAINT `f` "
+               "FOREIGN KEY (`a`) REFERENCES `u` (`id`)\n) ENGINE=InnoDB",
+        .create = "CREATE TABLE `t` (\n  `a` int,\n  `p` int GENERATED ALWAYS "
+                  "AS (`a` + 1) STORED,\n  KEY `a` (`a`),\n  CONSTRAINT `f` "
+                  "FOREIGN KEY (`a`) REFERENCES `u` (`id`)\n) ENGINE=InnoDB"},
     {.what = "MyISAM keeps its keys and has them switched off",
         .sql = "CREATE TABLE `t` (\n  `a` int,\n  KEY `a` (`a`)\n) "
                "ENGINE=MyISAM DATA DIRECTORY='/x/' ",
@@ -182,14 +189,16 @@ test_comparable(void **state)
 {
     char *s = ddl_table_comparable(
         "CREATE TABLE `t` (\n  `a` int NOT NULL AUTO_INCREMENT COMMENT ' "
-        "AUTO_INCREMENT=3'\n) ENGINE=InnoDB AUTO_INCREMENT=17 DEFAULT "
+        "AUTO_INCREMENT=3',\n  `d` time(3) /* mariadb-5.3 */ DEFAULT NULL\n) "
+        "ENGINE=InnoDB AUTO_INCREMENT=17 DEFAULT "
         "CHARSET=utf8mb4 DATA DIRECTORY='/a b/' (PARTITION `p` DATA "
         "DIRECTORY = '/d' ENGINE = InnoDB)");
 
     (void)state;
     assert_string_equal(s,
         "CREATE TABLE `t` (\n  `a` int NOT NULL AUTO_INCREMENT COMMENT ' "
-        "AUTO_INCREMENT=3'\n) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 (PARTITION "
+        "AUTO_INCREMENT=3',\n  `d` time(3) DEFAULT NULL\n) "
+        "ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 (PARTITION "
         "`p` ENGINE = InnoDB)");
     free(s);
 }
