@@ -8,9 +8,9 @@
 #include "dump_priv.h"
 #include "pitr/mem.h"
 
-static struct schema_object *
+static void
 object_add(struct dump_objects *to, enum schema_kind kind, const char *name,
-    const char *sql)
+    const char *sql, const char *extra)
 {
     struct schema_object *o;
 
@@ -22,7 +22,7 @@ object_add(struct dump_objects *to, enum schema_kind kind, const char *name,
     o->schema = xstrdup("");
     o->name = xstrdup(name);
     o->sql = xstrdup(sql);
-    return o;
+    o->extra = xstrdup(extra != NULL ? extra : "");
 }
 
 /*
@@ -52,20 +52,21 @@ read_grants(struct dump *d, const char *account)
     if (db_query(d->main, &r, "SHOW GRANTS FOR %s", account) < 0)
         return err_wrap("account %s", account);
     for (size_t i = 0; i < r.rows; i++)
-        object_add(&d->grants, SCHEMA_GRANT, account, db_cell(&r, i, 0));
+        object_add(&d->grants, SCHEMA_GRANT, account, db_cell(&r, i, 0), NULL);
     db_result_free(&r);
     return 0;
 }
 
-/* 1, 0 where it was left out, -1. */
+/* since: when its password was set, for that is when it begins to expire.
+ * 1, 0 where it was left out, -1. */
 static int
-read_user(struct dump *d, const char *account)
+read_user(struct dump *d, const char *account, const char *since)
 {
     struct db_result r;
 
     if (db_query(d->main, &r, "SHOW CREATE USER %s", account) < 0)
         return not_loaded(d, account) ? 0 : err_wrap("account %s", account);
-    object_add(&d->accounts, SCHEMA_USER, account, db_cell(&r, 0, 0));
+    object_add(&d->accounts, SCHEMA_USER, account, db_cell(&r, 0, 0), since);
     db_result_free(&r);
     return 1;
 }
@@ -85,7 +86,8 @@ quoted(const char *user, const char *host)
 
 /* Roles come first, as they are stored; PUBLIC is always there. */
 static int
-one_account(struct dump *d, const char *user, const char *host, bool is_role)
+one_account(struct dump *d, const char *user, const char *host, bool is_role,
+    const char *since)
 {
     bool is_public = is_role && strcmp(user, "PUBLIC") == 0;
     char *account =
@@ -95,10 +97,10 @@ one_account(struct dump *d, const char *user, const char *host, bool is_role)
     if (is_role && !is_public) {
         char *sql = xasprintf("CREATE ROLE %s", account);
 
-        object_add(&d->accounts, SCHEMA_ROLE, account, sql);
+        object_add(&d->accounts, SCHEMA_ROLE, account, sql, NULL);
         free(sql);
     } else if (!is_role) {
-        rc = read_user(d, account);
+        rc = read_user(d, account, since);
     }
     if (rc == 1)
         rc = read_grants(d, account);
@@ -113,7 +115,8 @@ dump_accounts_read(struct dump *d)
     int rc = 0;
 
     if (db_query(d->main, &r,
-            "SELECT User, Host, JSON_VALUE(Priv, '$.is_role') FROM"
+            "SELECT User, Host, JSON_VALUE(Priv, '$.is_role'),"
+            " NULLIF(JSON_VALUE(Priv, '$.password_last_changed'), 0) FROM"
             " mysql.global_priv WHERE NOT (User = 'mariadb.sys' AND"
             " Host = 'localhost')"
             " ORDER BY JSON_VALUE(Priv, '$.is_role') IS NULL, User, Host") < 0)
@@ -123,7 +126,8 @@ dump_accounts_read(struct dump *d)
 
         rc = one_account(d, db_cell(&r, i, 0), db_cell(&r, i, 1),
             role != NULL && strcmp(role, "0") != 0 &&
-                strcmp(role, "false") != 0);
+                strcmp(role, "false") != 0,
+            db_cell(&r, i, 3));
     }
     db_result_free(&r);
     return rc;

@@ -113,6 +113,24 @@ with_plugin(struct db *db, const char *sql)
     return -1;
 }
 
+/* A password ages from the moment at which it was set: that is the clock at
+ * which its account is created.  "": now. */
+static int
+set_clock(struct db *db, const char *since)
+{
+    bool known =
+        since[0] != '\0' && strspn(since, "0123456789") == strlen(since);
+
+    if (db_exec(db, "SET SESSION timestamp=%s", known ? since : "DEFAULT") == 0)
+        return 0;
+    if (err_kind() == ERR_UNREACHABLE)
+        return -1;
+    log_warn(
+        "passwords that expire after some days begin anew: %s", err_text());
+    err_clear();
+    return 0;
+}
+
 static int
 create_account(struct db *db, struct load *l, const struct schema_object *o)
 {
@@ -128,7 +146,9 @@ create_account(struct db *db, struct load *l, const struct schema_object *o)
             o->name);
         goto out;
     }
-    rc = db_exec_bytes(db, sql, strlen(sql));
+    rc = set_clock(db, o->extra);
+    if (rc == 0)
+        rc = db_exec_bytes(db, sql, strlen(sql));
     if (rc < 0 && db_errno(db) == NOT_LOADED && l->conf->install_plugins)
         rc = with_plugin(db, sql);
     if (rc < 0)
@@ -152,7 +172,7 @@ load_accounts(struct db *db, struct load *l)
             create_account(db, l, &l->object[i]) < 0)
             return -1;
     }
-    return 0;
+    return set_clock(db, "");
 }
 
 /* The right of every first account to be a proxy for anybody; it has it here
