@@ -63,6 +63,14 @@ server_program()
     command -v mariadbd || echo /usr/sbin/mariadbd
 }
 
+# version SOCKET: 1011 of 10.11.19-MariaDB.
+version()
+{
+    sql "$1" "SELECT REGEXP_REPLACE(VERSION(), '^([0-9]+)[.]([0-9]+).*',
+        '\\\\1') * 100 + REGEXP_REPLACE(VERSION(), '^([0-9]+)[.]([0-9]+).*',
+        '\\\\2')"
+}
+
 # server_start DIR [MARIADBD-OPTION...]: start and wait until it answers.  What
 # is given here is kept in DIR/options for a restart without any.
 server_start()

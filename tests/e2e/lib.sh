@@ -69,14 +69,6 @@ source_server()
     server_start "$T/src" "$@"
 }
 
-# version SOCKET: 1011 of 10.11.19-MariaDB.
-version()
-{
-    sql "$1" "SELECT REGEXP_REPLACE(VERSION(), '^([0-9]+)[.]([0-9]+).*',
-        '\\\\1') * 100 + REGEXP_REPLACE(VERSION(), '^([0-9]+)[.]([0-9]+).*',
-        '\\\\2')"
-}
-
 # account SOCKET: the account of pitr, which has exactly what `pitr check
 # --grants` says.
 account()
@@ -249,154 +241,10 @@ said()
     done
 }
 
-# --- the truth, by means of the server alone ---
+# --- the truth, by means of the server alone: truth, same ---
 
-# truth SOCKET FILE: every row of every table in FILE.rows (one a line, each
-# column as hexadecimal, sorted), definitions of all objects and accounts in
-# FILE.defs.  Takes nothing from pitr.
-truth()
-{
-    truth_rows "$1" "$2"
-    truth_defs "$1" "$2"
-    truth_sort "$2"
-}
-
-users_schemas="NOT IN ('mysql', 'sys', 'information_schema',
-    'performance_schema')"
-
-# One SELECT a table, written by the server itself.  Floats go as DOUBLE, whose
-# text is exact; HEX() of a number would round it.  Each view of the
-# information_schema is gone through once: with a thousand tables it is slow.
-truth_rows()
-{
-    mysql_client --socket="$1" -N -B --raw -e "
-        SET SESSION group_concat_max_len = 1 << 26;
-        SELECT CONCAT('SELECT ', QUOTE(CONCAT(table_schema, '.', table_name)),
-            columns, IF(versioned AND NOT shown, ', ROW_START, ROW_END', ''),
-            ' FROM \`', REPLACE(table_schema, '\`', '\`\`'), '\`.\`',
-            REPLACE(table_name, '\`', '\`\`'), '\`',
-            IF(versioned, ' FOR SYSTEM_TIME ALL', ''), ';')
-        FROM (SELECT table_schema, table_name,
-                MAX(IFNULL(generation_expression, '') = 'ROW START') AS shown,
-                GROUP_CONCAT(', ', IFNULL(CASE
-                    WHEN data_type IN ('float', 'double') THEN
-                        CONCAT('HEX(CAST(', n, '*1e0 AS CHAR))')
-                    WHEN data_type = 'bit' THEN CONCAT('HEX(', n, '+0)')
-                    WHEN data_type IN ('enum', 'set') THEN
-                        CONCAT('HEX(', n, '+0), HEX(', n, ')')
-                    WHEN data_type IN ('geometry', 'point', 'linestring',
-                        'polygon', 'multipoint', 'multilinestring',
-                        'multipolygon', 'geometrycollection') THEN
-                        CONCAT('HEX(ST_AsWKB(', n, ')), ST_SRID(', n, ')')
-                    WHEN character_maximum_length IS NOT NULL THEN
-                        CONCAT('HEX(', n, ')')
-                    END, CONCAT('HEX(CAST(', n, ' AS CHAR))'))
-                    ORDER BY ordinal_position SEPARATOR '') AS columns
-            FROM (SELECT *, CONCAT('\`', REPLACE(column_name, '\`', '\`\`'),
-                    '\`') AS n FROM information_schema.columns
-                WHERE table_schema $users_schemas) c
-            GROUP BY table_schema, table_name) x
-        JOIN (SELECT table_schema, table_name,
-                MAX(table_type = 'SYSTEM VERSIONED') AS versioned
-            FROM information_schema.tables
-            WHERE table_type IN ('BASE TABLE', 'SYSTEM VERSIONED')
-            AND table_schema $users_schemas
-            GROUP BY table_schema, table_name) t
-            USING (table_schema, table_name)" >"$2.sql"
-    mysql_client --socket="$1" -N -B --init-command="SET time_zone = '+00:00',
-        sql_mode = '', character_set_results = utf8mb4" <"$2.sql" >"$2.raw"
-}
-
-# Definitions.  What is not content is taken out: when an object was made, and
-# the counter of AUTO_INCREMENT, which at the source also counts what was rolled
-# back (TRUTH_COUNTERS=1 leaves it in).
-truth_defs()
-{
-    local strip='s/ AUTO_INCREMENT=[0-9]+//'
-    [ -z "${TRUTH_COUNTERS:-}" ] || strip=
-    mysql_client --socket="$1" -N -B --raw -e "
-        SET SESSION group_concat_max_len = 1 << 26;
-        SELECT CONCAT('SHOW CREATE DATABASE \`',
-            REPLACE(schema_name, '\`', '\`\`'), '\`;')
-            FROM information_schema.schemata WHERE schema_name $users_schemas
-            ORDER BY schema_name;
-        SELECT CONCAT('SHOW CREATE ', CASE table_type WHEN 'VIEW' THEN 'VIEW'
-            WHEN 'SEQUENCE' THEN 'SEQUENCE' ELSE 'TABLE' END, ' ', q, ';',
-            IF(table_type = 'SEQUENCE', CONCAT('SELECT * FROM ', q, ';'), ''))
-            FROM (SELECT *, CONCAT('\`', REPLACE(table_schema, '\`', '\`\`'),
-                '\`.\`', REPLACE(table_name, '\`', '\`\`'), '\`') AS q
-                FROM information_schema.tables
-                WHERE table_schema $users_schemas) t
-            ORDER BY table_schema, table_name;
-        SELECT CONCAT('SELECT event_manipulation, event_object_schema,',
-            'event_object_table, trigger_name, action_order,',
-            'action_statement, action_timing, sql_mode, definer,',
-            'character_set_client, collation_connection, database_collation',
-            ' FROM information_schema.triggers',
-            ' WHERE trigger_schema = ', QUOTE(schema_name),
-            ' ORDER BY event_object_table, action_timing, event_manipulation,',
-            ' action_order, trigger_name;')
-            FROM information_schema.schemata WHERE schema_name $users_schemas
-            ORDER BY schema_name" >"$2.sql"
-    # The server gives grants in no certain order.
-    mysql_client --socket="$1" -N -B --raw -e "
-        SELECT CONCAT('SHOW CREATE USER ', a, ';SHOW GRANTS FOR ', a, ';')
-            FROM (SELECT CONCAT(QUOTE(user), '@', QUOTE(host)) AS a
-                FROM mysql.global_priv
-                WHERE user NOT IN ('root', 'mariadb.sys', 'PUBLIC')
-                AND JSON_VALUE(priv, '\$.is_role') IS NULL) u;
-        SELECT CONCAT('SHOW GRANTS FOR ', QUOTE(user), ';')
-            FROM mysql.global_priv WHERE JSON_VALUE(priv, '\$.is_role')
-            AND user <> 'PUBLIC'" >"$2.accounts"
-    {
-        mysql_client --socket="$1" --force -N -B <"$2.accounts" 2>&1 | sort
-        mysql_client --socket="$1" --force -N -B <"$2.sql" 2>&1
-        sql "$1" "SELECT db, name, type, specific_name, sql_data_access,
-            is_deterministic, security_type, param_list, returns, body,
-            definer, sql_mode, comment, character_set_client,
-            collation_connection, db_collation, aggregate FROM mysql.proc
-            WHERE db $users_schemas ORDER BY db, type, name"
-        sql "$1" "SELECT db, name, body, definer, execute_at, interval_value,
-            interval_field, starts, ends, status, on_completion, sql_mode,
-            comment, time_zone, character_set_client, collation_connection,
-            db_collation FROM mysql.event WHERE db $users_schemas
-            ORDER BY db, name"
-        sql "$1" "SELECT * FROM mysql.roles_mapping ORDER BY 1, 2, 3, 4"
-        sql "$1" "SELECT user, host, proxied_host, proxied_user, with_grant
-            FROM mysql.proxies_priv WHERE user <> 'root' ORDER BY 1, 2, 3, 4"
-    } | sed -E "$strip" >"$2.defs"
-}
-
-truth_sort()
-{
-    [ ! -f "$1.raw" ] || sort "$1.raw" >"$1.rows"
-    rm -f "$1.raw" "$1.sql" "$1.accounts"
-}
-
-# same A B: two truths are equal; else says in which tables and objects.  Of
-# servers of different versions: but for what the newer prints in another way.
-same()
-{
-    local f
-    [ -s "$1.rows" ] || fail "the truth in $1 is empty"
-    if [ "${PITR_SERVER_BIN:-}" != "${PITR_TARGET_BIN:-}" ]; then
-        for f in "$1" "$2"; do
-            sed -Ei -f "$TOP/tests/e2e/versions.sed" "$f.rows" "$f.defs"
-            sort -o "$f.rows" "$f.rows"
-        done
-    fi
-    if ! cmp -s "$1.rows" "$2.rows"; then
-        echo "rows differ, by table (< only in $1, > only in $2):"
-        diff "$1.rows" "$2.rows" | grep '^[<>]' | cut -f1 | sort | uniq -c |
-            head -20
-        diff "$1.rows" "$2.rows" | cut -c1-300 | head -6
-        fail "$2 is not $1"
-    fi
-    if ! cmp -s "$1.defs" "$2.defs"; then
-        diff "$1.defs" "$2.defs" | cut -c1-2000 | head -20
-        fail "definitions in $2 are not those in $1"
-    fi
-}
+# shellcheck source=compare.sh
+. "$TOP/tests/e2e/compare.sh"
 
 # --- people at work ---
 

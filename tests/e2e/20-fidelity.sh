@@ -1,0 +1,64 @@
+# Everything that a server can hold, restored in three ways: from the rows of a
+# backup, from the log alone, and half from each; compared in full with what the
+# server itself says.  doc/CASES.md tells which case is where.
+#
+# fidelity/*-since-NNNN.sql are for that version (10.6 is 1006) and later ones.
+. "$(dirname "$0")/lib.sh"
+
+HERE=$TOP/tests/e2e/fidelity
+
+# run FILE...: those for this version, in the order of their names.
+run()
+{
+    local f since
+    for f; do
+        since=${f##*-since-} since=${since%.sql}
+        [[ $f != *-since-* || $since -le $VERSION ]] || continue
+        [[ $f != *-long.sql || -n ${PITR_LONG:-} ]] || continue
+        mysql_client --socket="$SRC" <"$f" >"$T/filled" 2>&1 || {
+            cat "$T/filled"
+            fail "$f"
+        }
+    done
+}
+
+source_server --default-time-zone=+08:00 --log-bin-trust-function-creators=1
+VERSION=$(version "$SRC")
+set_up
+pitr stream --once
+pitr backup >"$T/backup.out" 2>&1 || { cat "$T/backup.out"; fail "backup"; }
+run "$HERE"/*.sql
+pitr backup >"$T/backup.out" 2>&1 || { cat "$T/backup.out"; fail "backup"; }
+run "$HERE"/then/*.sql
+before=$(position)
+pitr backup >"$T/backup.out" 2>&1 || { cat "$T/backup.out"; fail "backup"; }
+[ "$(position)" = "$before" ] || fail "a backup has written to the server's log"
+pitr stream --once
+# What the source is asked for is what each restored server is asked for.  Not
+# yet: whether an event that the log made is on.
+ask()
+{
+    TRUTH_COUNTERS=1 truth "$1" "$2"
+    truth_catalogue "$1" "$2"
+    sed -Ei 's/\t(ENABLED|DISABLED|SLAVESIDE_DISABLED)\t/\tstatus\t/' \
+        "$2.defs" "$2.catalogue"
+}
+
+ask "$SRC" "$T/truth"
+
+mapfile -t ids < <(backups)
+# restored NAME NUMBER CODE: by the backup of that number.
+restored()
+{
+    say "$1"
+    expect_exit "$3" pitr restore --secret-key "$T/key" --sandbox "$T/r$2" \
+        --backup "${ids[$2]}"
+    grep -E '^(loaded|replayed|done)' "$T/said"
+    OUT=$(sandbox_socket "$T/r$2")
+    ask "$OUT" "$T/r$2.truth"
+    same "$T/truth" "$T/r$2.truth"
+    sandbox_stop "$T/r$2"
+}
+restored "rows alone" 2 0
+restored "the log alone" 0 3
+[ -z "${PITR_LONG:-}" ] || restored "half and half" 1 3

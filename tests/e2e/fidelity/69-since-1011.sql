@@ -1,0 +1,3 @@
+-- GRANT ... TO PUBLIC, READ_ONLY ADMIN apart from SUPER: since 10.11.
+GRANT SELECT ON acc.`t.2` TO PUBLIC;
+GRANT READ ONLY ADMIN ON *.* TO limits@'%';

@@ -1,0 +1,2 @@
+-- SHOW CREATE ROUTINE, since 11.3.
+GRANT SHOW CREATE ROUTINE ON acc.* TO via@localhost;

@@ -1,0 +1,63 @@
+-- Changes to what was there: each kind of row event on each kind of row.
+SET timestamp = DEFAULT;
+UPDATE numbers.floats SET f = f / 3, d = d / 3 WHERE id IN (7, 9);
+DELETE FROM numbers.floats WHERE id = 10;
+UPDATE numbers.bits SET f = ~f WHERE id < 3;
+UPDATE numbers.decimals SET a = -a WHERE id IN (1, 3);
+UPDATE numbers.many_floats SET f = f * 1.1, d = d * 1.1 WHERE id MOD 5 = 0;
+INSERT INTO numbers.counter (v) VALUES ('after');
+INSERT INTO numbers.counter_second (a) VALUES (2), (3);
+UPDATE times.t SET t6 = ADDTIME(t6, '00:00:00.000001') WHERE id IN (3, 4);
+DELETE FROM times.t WHERE id = 12;
+UPDATE times.stamps SET b = b + INTERVAL 1 MICROSECOND WHERE id > 9;
+UPDATE times.old_formats SET t6 = '-11:22:33.444444', ts6 =
+    '2022-02-02 02:02:02.222222' WHERE id = 1;
+UPDATE strings.bytes SET bl = CONCAT(bl, x'00ff'), vb = REVERSE(vb);
+UPDATE strings.sizes SET lt = REPEAT('ü', 100000) WHERE id = 3;
+UPDATE strings.enums SET e = NULL WHERE id = 6;
+SET sql_mode = '';
+UPDATE strings.enums SET e = 'none', s = 'none' WHERE id = 5;
+SET sql_mode = DEFAULT;
+UPDATE strings.compressed SET b = CONCAT(b, 'é'), t = v WHERE id < 3;
+UPDATE charsets.latin1 SET v = CONCAT(v, 'é') WHERE id MOD 2;
+DELETE FROM charsets.utf32 WHERE id = 1001;
+UPDATE kinds.geometries SET p = POINT(9, 9), c = NULL WHERE id = 1;
+UPDATE kinds.addresses SET a = '1:2:3:4:5:6:7:8' WHERE id = 4;
+UPDATE cols.visible SET hidden = 5, shown = NULL WHERE id = 1;
+UPDATE cols.generated SET a = a + 1, b = 'x' WHERE id < 4;
+SELECT NEXTVAL(cols.numbers), NEXTVAL(cols.round), NEXTVAL(cols.down);
+INSERT INTO cols.expressions (id) VALUES (10), (11);
+SET check_constraint_checks = 0;
+UPDATE cols.checked SET a = -9 WHERE id = 3;
+SET check_constraint_checks = 1;
+DELETE FROM `keys`.none WHERE a = 1 LIMIT 1;
+UPDATE `keys`.none SET b = 'was null' WHERE a IS NULL LIMIT 1;
+DELETE FROM `keys`.none_blob LIMIT 7;
+DELETE FROM `keys`.huge WHERE id MOD 2;
+UPDATE `keys`.bimodal SET v = -v;
+UPDATE `keys`.by_string SET s = CONCAT(s, ' ') WHERE s = 'ä';
+SET foreign_key_checks = 0;
+DELETE FROM fk_one.a WHERE id = 1;
+SET foreign_key_checks = 1;
+DELETE FROM fk_one.tree WHERE id = 3;
+UPDATE versions.hidden SET v = CONCAT(v, '!');
+DELETE FROM versions.hidden WHERE id = 3;
+DELETE FROM versions.named WHERE id = 2;
+UPDATE versions.in_parts SET v = 0;
+DELETE FROM versions.period FOR PORTION OF valid FROM '2020-02-01' TO '2020-03-01'
+    WHERE id = 1;
+UPDATE versions.bitemporal FOR PORTION OF valid FROM '2020-05-01' TO '2020-06-01'
+    SET v = 3;
+UPDATE versions.myisam SET v = 6;
+DELETE FROM engines.myisam WHERE id MOD 5 = 0;
+UPDATE engines.aria_plain SET t = CONCAT(t, 'ä');
+INSERT INTO engines.memory VALUES (3, 'c');
+INSERT INTO engines.csv VALUES (3, 'later', 1e300);
+INSERT INTO engines.merged VALUES (9, 9);
+UPDATE engines.p_range SET a = a + 10;
+UPDATE engines.p_key SET a = CONCAT(a, 'x');
+DELETE FROM engines.p_list WHERE a IS NULL;
+UPDATE objects.base SET n = 5;
+INSERT INTO objects.base (id, name) VALUES (7, 'again');
+INSERT INTO `a.b/c\\d%e``f'g"h`.`t.1/2\\3%4``5'6"7 8` (`c.1/2\\3%4``5'6"7 8`)
+    VALUES (2);

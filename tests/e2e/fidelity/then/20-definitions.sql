@@ -1,0 +1,66 @@
+-- Changes of definitions, of code and of accounts.
+SET timestamp = DEFAULT;
+ALTER TABLE numbers.floats ADD COLUMN later FLOAT DEFAULT 0.1, DROP COLUMN w;
+ALTER TABLE strings.enums MODIFY e ENUM('programmée', 'a', '', 'it''s', 'a,b', 'b ',
+    'neu ß') CHARACTER SET utf8mb4;
+ALTER TABLE charsets.koi8r CONVERT TO CHARACTER SET utf8mb4;
+ALTER TABLE charsets.`μικτός` RENAME TO charsets.renamed;
+ALTER DATABASE charsets CHARACTER SET utf8mb4 COLLATE utf8mb4_polish_ci;
+ALTER TABLE `keys`.none ADD COLUMN id INT AUTO_INCREMENT PRIMARY KEY FIRST;
+ALTER TABLE `keys`.all_kinds DROP KEY two, ADD KEY three (e, d), ADD COLUMN z INT;
+RENAME TABLE fk_one.many TO fk_two.many;
+TRUNCATE TABLE cols.visible;
+DROP TABLE cols.instant;
+ALTER SEQUENCE cols.untouched MAXVALUE 500 INCREMENT BY 3;
+CREATE OR REPLACE SEQUENCE cols.spent START WITH 7;
+ALTER TABLE engines.p_range REORGANIZE PARTITION p2 INTO
+    (PARTITION p2 VALUES LESS THAN (30), PARTITION p3 VALUES LESS THAN MAXVALUE);
+ALTER TABLE engines.p_hash COALESCE PARTITION 2;
+ALTER TABLE engines.p_list TRUNCATE PARTITION even;
+ALTER TABLE engines.p_sub DROP PARTITION p0;
+ALTER TABLE engines.myisam_fixed ENGINE=InnoDB ROW_FORMAT=DEFAULT;
+ALTER TABLE engines.innodb_compact ROW_FORMAT=DYNAMIC COMMENT='was compact';
+CREATE TABLE engines.selected (k INT PRIMARY KEY) SELECT id AS k, v FROM
+    engines.merge_1;
+CREATE OR REPLACE TABLE engines.merge_2 (id INT NOT NULL, v INT, KEY (id))
+    ENGINE=MyISAM;
+CREATE TABLE engines.liked LIKE strings.wide;
+ALTER TABLE versions.myisam DROP SYSTEM VERSIONING;
+ALTER TABLE versions.period ADD COLUMN note TEXT;
+DROP DATABASE empty_one;
+CREATE DATABASE empty_two COLLATE latin1_german1_ci;
+USE objects;
+CREATE OR REPLACE VIEW v_base AS SELECT id, name, 7 AS size FROM base;
+ALTER SQL SECURITY INVOKER VIEW counted AS SELECT COUNT(*) AS n FROM base;
+DROP TRIGGER between_them;
+ALTER PROCEDURE moves COMMENT 'altered' SQL SECURITY INVOKER;
+DELIMITER //
+CREATE OR REPLACE FUNCTION `größe`(s TEXT) RETURNS INT NO SQL RETURN 1 //
+CREATE OR REPLACE TRIGGER two BEFORE INSERT ON base FOR EACH ROW FOLLOWS one
+    SET NEW.n = 77 //
+CREATE EVENT IF NOT EXISTS daily ON SCHEDULE EVERY 9 DAY DISABLE DO DO 9 //
+ALTER EVENT daily COMMENT 'still on' //
+ALTER EVENT off ENABLE //
+ALTER EVENT once DISABLE //
+ALTER EVENT off_renamed DO DO 'ENABLE' //
+ALTER EVENT kept RENAME TO kept_too //
+ALTER DEFINER = CURRENT_USER EVENT piped ON SCHEDULE EVERY 5 DAY //
+CREATE OR REPLACE EVENT later ON SCHEDULE EVERY 3 HOUR DISABLE ON SLAVE DO DO 3 //
+ALTER /* ENABLE */ EVENT earlier ON SCHEDULE EVERY '7' WEEK COMMENT 'ENABLE' DO
+    BEGIN -- ENABLE
+        DO 1;
+    END //
+SET sql_mode = 'ANSI_QUOTES' //
+ALTER EVENT "on_renamed" DISABLE COMMENT 'is ENABLE' //
+SET sql_mode = DEFAULT //
+DELIMITER ;
+GRANT INSERT ON acc.* TO reader;
+REVOKE UPDATE (b) ON acc.t FROM `wri ter`;
+ALTER USER locked@'%' ACCOUNT UNLOCK;
+ALTER USER never@'%' PASSWORD EXPIRE INTERVAL 5 DAY;
+SET PASSWORD FOR expired@'%' = PASSWORD('new');
+DROP USER ssl_any@'%';
+DROP ROLE top;
+REVOKE ADMIN OPTION FOR admins FROM native@'%';
+SET DEFAULT ROLE NONE FOR hashed@localhost;
+REVOKE PROXY ON ''@'%' FROM two_ways@localhost;
