@@ -14,7 +14,7 @@
 #include "pitr/stop.h"
 
 static const struct command *const commands[] = {&cmd_keygen, &cmd_init,
-    &cmd_check, &cmd_backup, &cmd_stream, &cmd_ship, &cmd_list, &cmd_restore,
+    &cmd_check, &cmd_backup, &cmd_stream, &cmd_ship, &cmd_list, &cmd_status, &cmd_restore,
     &cmd_verify, &cmd_expire, &cmd_keep};
 
 static void

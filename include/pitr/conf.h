@@ -21,7 +21,7 @@ struct conf_server { /* strings are NULL where nothing is said */
     const char *ssl_ca, *ssl_cert, *ssl_key;
     /* the repository */
     const char *repository, *signing_key, *secret_key, *passphrase_file;
-    const char *acknowledge; /* "local", "no" */
+    const char *acknowledge; /* "local", "vault", "no" */
     const char *signer; /* what the reader expects, "ed25519:..." */
     /* the vaults */
     const char *vault; /* URLs, with blanks or commas between; the key may be
@@ -34,6 +34,10 @@ struct conf_server { /* strings are NULL where nothing is said */
     uint64_t lock_wait_us, flush_us, segment_bytes, segment_us, retry_us;
     unsigned server_id;  /* 0: chosen */
     uint64_t spool_limit, spool_wait_us; /* of the local repository */
+    /* what status warns of; 0: as the command says */
+    const char *metrics_file;
+    uint64_t max_backup_age_us, max_verify_age_us, max_lag_us, max_vault_lag_us;
+    unsigned max_shrink, min_free; /* percent */
     /* the retention; see expire.h */
     uint64_t keep_us, keep_local_us;
     unsigned keep_count, keep_daily, keep_weekly, keep_monthly, minimum;

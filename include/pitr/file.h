@@ -50,5 +50,8 @@ int dir_remove(const char *path);
 struct lock;
 struct lock *lock_take(const char *path, const char *what);
 void lock_free(struct lock *l); /* releases it; NULL is fine */
+/* Does anybody hold it?  1, 0, -1 where it may not be looked at.  Nobody is
+ * kept from taking it. */
+int lock_is_held(const char *path);
 
 #endif

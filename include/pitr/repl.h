@@ -20,6 +20,7 @@ struct repl_conf {
     uint64_t heartbeat_us; /* period asked for; 0: the server's own, and a
                               silent connection is never given up */
     bool until_end;        /* end at the end of the log (non-blocking dump) */
+    int wake_fd; /* readable: repl_next() ends its wait; 0: none */
     bool semisync; /* be a semi-synchronous replica where the server has it
                       switched on */
 };

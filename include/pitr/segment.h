@@ -125,6 +125,9 @@ int segment_event(struct segment_writer *w, const struct event *e, int step,
  * see segment_state; 0 leaves it as it was. */
 int segment_flush(struct segment_writer *w, uint64_t complete_until_us);
 uint64_t segment_bytes(const struct segment_writer *w);  /* plaintext */
+/* Its name (borrowed), and how many bytes of the object the last flush has made
+ * durable. */
+const char *segment_place(const struct segment_writer *w, uint64_t *size);
 const struct segment_state *segment_now(const struct segment_writer *w);
 /* Close it for good, giving the tail for the next; frees w, also on failure.
  * tail is replaced. */

@@ -44,6 +44,8 @@ struct ship_conf {
     uint64_t poll_us;  /* between looks at what has grown; 0: 200 ms */
     uint64_t retry_us; /* longest pause before trying again; 0: 1 min */
     const atomic_bool *stop; /* ends it in good order; may be NULL */
+    struct ship_watch *watch; /* of who writes the log; may be NULL */
+    unsigned watch_vault;     /* of ship_watch_join() */
 };
 
 struct ship_report {
@@ -66,5 +68,37 @@ struct ship_report {
  * Several may run at once, each with a vault of its own.
  */
 int ship_run(const struct ship_conf *conf, struct ship_report *out);
+
+/*
+ * For who writes the log, and has to know when it is durable on the vaults
+ * (fsync@openssh.com; a vault without it never says so).  Any thread.
+ */
+struct ship_watch *ship_watch_new(void);
+void ship_watch_free(struct ship_watch *w); /* NULL is fine */
+/* One more vault; which one.  Before anybody ships. */
+unsigned ship_watch_join(struct ship_watch *w);
+/* The segment of that name has so many bytes now, durable here. */
+void ship_watch_grown(struct ship_watch *w, const char *name, uint64_t size);
+/* Have all vaults so much, and all of the log before it?  False without any. */
+bool ship_watch_reached(
+    struct ship_watch *w, const char *name, uint64_t size);
+/* Readable when a vault has more, until it is drained. */
+int ship_watch_fd(const struct ship_watch *w);
+void ship_watch_drain(struct ship_watch *w);
+/* The other side: that vault has so much; wait, for us at most, until there is
+ * more than that here, in this segment or in a later one. */
+void ship_watch_has(
+    struct ship_watch *w, unsigned vault, const char *name, uint64_t size);
+enum ship_watch_saw {
+    SHIP_WATCH_NOTHING,
+    SHIP_WATCH_GREW,
+    SHIP_WATCH_NEXT /* another segment has begun */
+};
+enum ship_watch_saw ship_watch_wait(
+    struct ship_watch *w, const char *name, uint64_t size, uint64_t us);
+
+/* What ship_run() tells of itself (state.h), and its lock, have this name; the
+ * caller frees it. */
+char *ship_state_name(const char *vault);
 
 #endif

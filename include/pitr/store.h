@@ -50,6 +50,22 @@ void store_close(struct store *s);
 const char *store_where(const struct store *s); /* for messages; borrowed */
 bool store_is_vault(const struct store *s); /* objects can be gone on with */
 
+/* The file system below, as far as it can be asked. */
+struct store_room {
+    bool syncs;     /* what is said to be durable is (a vault: the server has
+                       fsync@openssh.com) */
+    bool known;     /* the rest is told */
+    bool read_only;
+    uint64_t free, size; /* bytes */
+};
+int store_room(struct store *s, struct store_room *out);
+/*
+ * May what a vault has be removed or renamed by who writes there?  Asked by
+ * requests for a name that does not exist: 1; 0 where such requests are refused
+ * as such; -1.  ERR_FAILED on a local store.
+ */
+int store_may_remove(struct store *s);
+
 enum store_put {
     STORE_ATOMIC, /* visible, whole and durable, at sink_finish() */
     STORE_GROWING /* visible from the start; durable at each sink_flush() */

@@ -6,6 +6,7 @@
 
 #include "pitr/db.h"
 #include "pitr/repo.h"
+#include "pitr/ship.h"
 
 struct stream_conf {
     const struct db_conf *source;
@@ -19,6 +20,8 @@ struct stream_conf {
     /* Be one of the replicas for whose acknowledgement a semi-synchronous
      * server waits: given only for what is durable.  Not with `once`. */
     bool semisync;
+    /* With semisync: given only for what is durable on the vaults, too. */
+    struct ship_watch *durable;
     uint64_t retry_us;    /* longest pause between attempts to connect */
 };
 

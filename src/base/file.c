@@ -18,6 +18,10 @@
 #include "pitr/file.h"
 #include "pitr/mem.h"
 
+/* How often, and how long apart, a lock is tried. */
+#define LOOKS 10
+#define LOOK_US 20000
+
 /* Takes fd. */
 static int
 read_all(int fd, const char *path, size_t max, struct buf *out)
@@ -339,14 +343,22 @@ lock_take(const char *path, const char *what)
     struct lock *l;
     char *text;
     /* A link put there by another account must not lead to another file. */
-    int rc, fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    int rc = -1;
+    int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 
     if (fd < 0) {
         err_sys(ERR_FAILED, "cannot open lock %s", path);
         return NULL;
     }
-    while ((rc = flock(fd, LOCK_EX | LOCK_NB)) < 0 && errno == EINTR)
-        continue;
+    /* Who only looks at it (lock_is_held) has it for a moment. */
+    for (unsigned i = 0; i < LOOKS; i++) {
+        while ((rc = flock(fd, LOCK_EX | LOCK_NB)) < 0 && errno == EINTR)
+            continue;
+        if (rc == 0 || errno != EWOULDBLOCK)
+            break;
+        if (i + 1 < LOOKS)
+            usleep(LOOK_US);
+    }
     if (rc < 0) {
         if (errno == EWOULDBLOCK)
             name_holder(fd, path);
@@ -363,6 +375,25 @@ lock_take(const char *path, const char *what)
     l = xmalloc(sizeof(*l));
     l->fd = fd;
     return l;
+}
+
+int
+lock_is_held(const char *path)
+{
+    int rc, fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+
+    if (fd < 0 && errno == ENOENT)
+        return 0;
+    if (fd < 0)
+        return err_sys(ERR_FAILED, "cannot open lock %s", path);
+    while ((rc = flock(fd, LOCK_SH | LOCK_NB)) < 0 && errno == EINTR)
+        continue;
+    if (rc < 0 && errno != EWOULDBLOCK)
+        err_sys(ERR_FAILED, "cannot look at lock %s", path);
+    else
+        rc = rc < 0;
+    close(fd);
+    return rc;
 }
 
 void

@@ -42,6 +42,8 @@ outage_begins(struct stream *s)
         return;
     }
     s->lost_us = time_mono_us();
+    free(s->lost_why);
+    s->lost_why = xstrdup(err_text());
     log_warn("the stream is interrupted: %s; trying again", err_text());
 }
 
@@ -107,6 +109,7 @@ again(struct tries *t)
 static void
 pause_between(struct stream *s, struct tries *t)
 {
+    stream_tell(s, true);
     stop_sleep_us(t->pause_us);
     t->pause_us = MIN(t->pause_us * 2, MAX(s->conf->retry_us, PAUSE_US));
 }
@@ -165,12 +168,20 @@ stream_free(struct stream *s)
     free(s->gap);
     gtid_pos_free(&s->caught.missing);
     free(s->ack.file);
+    for (size_t i = 0; i < ACKS_MAX; i++) {
+        free(s->acks.v[i].file);
+        free(s->acks.v[i].name);
+    }
+    free(s->lost_why);
 }
 
 int
 stream_run(const struct stream_conf *conf, struct stream_report *out)
 {
-    struct stream s = {.conf = conf, .report = out, .source = *conf->source};
+    struct stream s = {.conf = conf,
+        .report = out,
+        .source = *conf->source,
+        .started_us = time_now_us()};
     int rc = -1;
 
     memset(out, 0, sizeof *out);
@@ -178,6 +189,7 @@ stream_run(const struct stream_conf *conf, struct stream_report *out)
         s.source.read_timeout_s = ANSWER_S;
     if (segment_tail_find(conf->repo, &s.tail) >= 0)
         rc = attempts(&s);
+    stream_tell(&s, true);
     if (rc == 0 && conf->once && out->gaps > 0) {
         rc = err_set(ERR_GAP, "the binary log had %" PRIu64 " gap%s", out->gaps,
             out->gaps == 1 ? "" : "s");

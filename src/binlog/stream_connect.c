@@ -64,6 +64,8 @@ repl_start(struct stream *s)
     struct db *db = db_open(&s->source, "source");
     char *text;
 
+    if (s->conf->durable != NULL)
+        conf.wake_fd = ship_watch_fd(s->conf->durable);
     if (db == NULL || (s->repl = repl_open(db, &conf)) == NULL)
         return -1;
     text = gtid_pos_text(&s->from.gtid);
@@ -95,5 +97,5 @@ stream_disconnect(struct stream *s)
     db_close(s->side);
     s->side = NULL;
     caught_forget(&s->caught);
-    s->ack.since_us = 0;
+    ack_forget(s);
 }

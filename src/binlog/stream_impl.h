@@ -3,9 +3,10 @@
  *
  * stream.c runs sessions and tries again; stream_session.c is one connection
  * from its begin to its end; stream_connect.c makes it; stream_origin.c says
- * from where; stream_identity.c says whether the server still has the log of which the
- * repository holds the beginning; stream_store.c puts events into segments;
- * stream_clock.c knows up to which moment nothing is missing.
+ * from where; stream_identity.c says whether the server still has the log of
+ * which the repository holds the beginning; stream_store.c puts events into
+ * segments; stream_clock.c knows up to which moment nothing is missing;
+ * stream_ack.c acknowledges; stream_tell.c tells `pitr status`.
  */
 #ifndef PITR_STREAM_IMPL_H
 #define PITR_STREAM_IMPL_H
@@ -25,6 +26,23 @@ struct ack {
     uint64_t since_us; /* monotonic; 0: it waits for none */
     char *file;
     uint64_t pos;
+    char *name; /* with stream_conf.durable: what the vaults have to have */
+    uint64_t size;
+};
+
+/* Those for what is durable here, but not yet there; the oldest first. */
+#define ACKS_MAX 256
+struct acks {
+    struct ack v[ACKS_MAX];
+    size_t n;
+};
+
+/* What the server says of its waiting. */
+struct semisync {
+    bool known, enabled, on;
+    uint64_t clients;
+    uint64_t asked_us; /* monotonic */
+    uint64_t off_us;   /* host's clock: since when not; 0 */
 };
 
 /* Where a connection starts, and so the next segment. */
@@ -67,9 +85,14 @@ struct stream {
     char *gap; /* the position is known to be gone, and why; NULL */
     struct caught caught;
     struct ack ack;
-    uint64_t lost_us; /* monotonic: when an outage began; 0: there is none */
-    bool streamed;    /* a connection was of use once */
-    bool checked;     /* the file that the server began with is the right one */
+    struct acks acks;
+    struct semisync semi;
+    uint64_t started_us; /* host's clock */
+    uint64_t told_us;    /* monotonic: stream_tell() */
+    char *lost_why;      /* of the outage */
+    uint64_t lost_us;    /* monotonic: when an outage began; 0: there is none */
+    bool streamed;       /* a connection was of use once */
+    bool checked; /* the file that the server began with is the right one */
 };
 
 /* What becomes of a connection. */
@@ -116,6 +139,18 @@ int stream_store_flush(struct stream *s);
 int stream_store_close(struct stream *s);
 /* The position up to which whole transactions are in; borrowed. */
 const struct gtid_pos *stream_gtid(const struct stream *s);
+
+/* stream_ack.c: what the server waits for. */
+void ack_note(struct stream *s); /* the last event, if it wants one */
+/* All that was noted is durable here.  -1: the connection's error. */
+int ack_flushed(struct stream *s);
+int ack_settle(struct stream *s); /* what the vaults have by now */
+void ack_forget(struct stream *s);
+uint64_t stream_ack_since(const struct stream *s); /* monotonic; 0: none */
+
+/* stream_tell.c */
+void stream_tell(struct stream *s, bool now);
+int semisync_ask(struct stream *s); /* -1: the side connection's error */
 
 /* stream_clock.c */
 int caught_ask(struct stream *s); /* -1: the side connection's error */

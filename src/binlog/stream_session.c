@@ -14,7 +14,8 @@
 #define WAIT_US 250000  /* for an event, so that a stop is seen soon */
 #define QUIET_US 100000 /* without an event: what is pending is flushed */
 #define ASK_US 3000000  /* between questions for the server's clock */
-#define ACK_US 5000     /* longest wait for more, while the server waits */
+#define ASK_SEMISYNC_US 1000000 /* and whether it waits */
+#define ACK_US 5000 /* longest wait for more, while the server waits */
 #define STALL_MAX_US 600000000 /* see stall_check() */
 #define IDLE_MARK_US 10000000  /* between marks that only tell the time */
 
@@ -93,6 +94,7 @@ format_event(struct stream *s, const struct event *e)
     stream_is_back(s);
     if (stream_store_close(s) < 0 || stream_store_begin(s, e->timestamp) < 0)
         return OUTCOME_FAULT;
+    stream_tell(s, true);
     return OUTCOME_GO_ON;
 }
 
@@ -124,19 +126,27 @@ event(struct stream *s, const struct event *e)
     return stream_store_event(s, e, step) < 0 ? OUTCOME_FAULT : OUTCOME_GO_ON;
 }
 
-/* Ask for the server's clock.  The connection for questions may be lost while
- * the other lives: then it is made again, or the answer is missed. */
+/* Ask for the server's clock, and whether it waits for us.  The connection for
+ * questions may be lost while the other lives: then it is made again, or the
+ * answer is missed. */
 static void
 ask(struct stream *s, uint64_t now)
 {
-    if (s->caught.moment_us != 0 || now - s->caught.asked_us < ASK_US)
+    bool clock = s->caught.moment_us == 0 && now - s->caught.asked_us >= ASK_US;
+    bool semi = s->conf->semisync && now - s->semi.asked_us >= ASK_SEMISYNC_US;
+
+    if (!clock && !semi)
         return;
-    s->caught.asked_us = now; /* also where it fails */
+    if (clock)
+        s->caught.asked_us = now; /* also where it fails */
+    if (semi)
+        s->semi.asked_us = now;
     if (s->side == NULL)
         s->side = db_open(&s->source, "source");
-    if (s->side != NULL && caught_ask(s) == 0)
+    if (s->side != NULL && (!clock || caught_ask(s) == 0) &&
+        (!semi || semisync_ask(s) == 0))
         return;
-    log_debug("asking for the server's clock: %s", err_text());
+    log_debug("asking the server: %s", err_text());
     err_clear();
     db_close(s->side);
     s->side = NULL;
@@ -166,23 +176,6 @@ stall_check(struct stream *s, uint64_t now)
         "the server has transactions that it does not send (RESET MASTER?)");
 }
 
-/* The event that was stored last, and all before it, is to be acknowledged. */
-static void
-ack_note(struct stream *s)
-{
-    struct ack *a = &s->ack;
-
-    if (!repl_wants_ack(s->repl))
-        return;
-    if (a->since_us == 0)
-        a->since_us = time_mono_us();
-    if (a->file == NULL || strcmp(a->file, repl_file(s->repl)) != 0) {
-        free(a->file);
-        a->file = xstrdup(repl_file(s->repl));
-    }
-    a->pos = repl_offset(s->repl);
-}
-
 /* quiet: no event is there. */
 static bool
 flush_is_due(const struct stream *s, uint64_t now, bool quiet)
@@ -203,14 +196,9 @@ flush_is_due(const struct stream *s, uint64_t now, bool quiet)
 static enum outcome
 flush(struct stream *s)
 {
-    struct ack *a = &s->ack;
-
     if (stream_store_flush(s) < 0)
         return OUTCOME_FAULT;
-    if (a->since_us != 0 && repl_ack(s->repl, a->file, a->pos) < 0)
-        return OUTCOME_SOURCE;
-    a->since_us = 0;
-    return OUTCOME_GO_ON;
+    return ack_flushed(s) < 0 ? OUTCOME_SOURCE : OUTCOME_GO_ON;
 }
 
 /* What is due by the clock. */
@@ -228,6 +216,9 @@ tick(struct stream *s, bool quiet)
         what = flush(s);
     if (what == OUTCOME_GO_ON && cut_is_due(s, now) && cut(s) < 0)
         what = OUTCOME_FAULT;
+    if (what == OUTCOME_GO_ON && ack_settle(s) < 0)
+        what = OUTCOME_SOURCE;
+    stream_tell(s, false);
     return what;
 }
 

@@ -13,7 +13,7 @@
 #include "pitr/repo.h"
 
 extern const struct command cmd_keygen, cmd_init, cmd_check, cmd_backup,
-    cmd_stream, cmd_ship, cmd_list, cmd_restore, cmd_verify, cmd_expire,
+    cmd_stream, cmd_ship, cmd_list, cmd_status, cmd_restore, cmd_verify, cmd_expire,
     cmd_keep;
 
 /* The section that the command works on; ERR_USAGE where none was chosen. */

@@ -6,10 +6,13 @@
 
 #include "cmd.h"
 #include "pitr/err.h"
+#include "pitr/mem.h"
 #include "pitr/stream.h"
 #include "pitr/times.h"
 #include "spool.h"
 #include "vaults.h"
+
+enum acknowledge { ACK_NO, ACK_LOCAL, ACK_VAULT };
 
 struct stream {
     struct common common;
@@ -23,9 +26,10 @@ struct stream {
 static const struct opt stream_opts[] = {
     {"once", 0, OPT_FLAG, FIELD(once), NULL, 0, 0, NULL,
         "end when the log as it is now is in the repository (for cron)", NULL},
-    {"acknowledge", 0, OPT_STR, FIELD(acknowledge), "no", 0, 0, "local|no",
-        "local: be a semi-synchronous replica, and acknowledge what is on "
-        "stable storage here",
+    {"acknowledge", 0, OPT_STR, FIELD(acknowledge), "no", 0, 0,
+        "local|vault|no",
+        "be a semi-synchronous replica, and acknowledge what is on stable "
+        "storage here, or on the vaults",
         "acknowledge"},
     {"flush", 0, OPT_DURATION, FIELD(flush_us), "1s", 10000, 60000000, "TIME",
         "a transaction is durable after this at the latest", "flush"},
@@ -65,14 +69,25 @@ report(const struct stream_report *r)
 }
 
 static int
-get_acknowledge(const struct stream *o, bool *semisync)
+get_acknowledge(
+    const struct stream *o, const struct vaults_conf *to, enum acknowledge *how)
 {
-    *semisync = strcmp(o->acknowledge, "local") == 0;
-    if (!*semisync && strcmp(o->acknowledge, "no") != 0)
+    static const char *const names[] = {
+        [ACK_NO] = "no", [ACK_LOCAL] = "local", [ACK_VAULT] = "vault"};
+    size_t i = 0;
+
+    while (i < NELEM(names) && strcmp(o->acknowledge, names[i]) != 0)
+        i++;
+    if (i == NELEM(names))
         return err_set(ERR_USAGE,
-            "acknowledge: \"%s\" is neither \"local\" nor \"no\"",
+            "acknowledge: \"%s\" is not \"local\", \"vault\" or \"no\"",
             o->acknowledge);
-    if (*semisync && o->once)
+    *how = (enum acknowledge)i;
+    if (*how == ACK_VAULT && !vaults_any(to))
+        return err_set(ERR_USAGE,
+            "acknowledge = vault, and section [%s] names no vault",
+            to->section->name);
+    if (*how != ACK_NO && o->once)
         return err_set(ERR_USAGE,
             "--once does not stay to acknowledge: leave out --acknowledge");
     return 0;
@@ -115,10 +130,11 @@ stream_cmd_run(void *arg)
     struct spool *spool = NULL;
     struct spool_watch *watch = NULL;
     struct vaults_conf to = {.section = s, .once = o->once, .background = true};
-    bool semisync;
+    enum acknowledge ack = ACK_NO;
     int rc = -1;
 
-    if (s == NULL || get_acknowledge(o, &semisync) < 0 ||
+    if (s == NULL || get_acknowledge(o, &to, &ack) < 0 ||
+        (ack == ACK_VAULT && (to.watch = ship_watch_new()) == NULL) ||
         (repo = cmd_repo_write(s)) == NULL ||
         (lock = repo_lock(repo, "stream")) == NULL ||
         cmd_conn_open(s, &conn) < 0)
@@ -131,7 +147,8 @@ stream_cmd_run(void *arg)
         .segment_bytes = o->segment_bytes,
         .segment_us = o->segment_us,
         .level = (int)o->level,
-        .semisync = semisync,
+        .semisync = ack != ACK_NO,
+        .durable = to.watch,
         .retry_us = o->retry_us};
     to.limit = s->ship_limit;
     if (!o->once && vaults_any(&to) && (vaults = vaults_start(&to)) == NULL)
@@ -148,6 +165,7 @@ out:
     end_shipping(vaults);
     spool_watch_end(watch);
     spool_free(spool);
+    ship_watch_free(to.watch);
     cmd_conn_free(&conn);
     lock_free(lock);
     repo_close(repo);

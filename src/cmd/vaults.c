@@ -19,6 +19,7 @@
 struct one {
     struct vaults *all;
     char *url;
+    unsigned watch; /* its number there */
     struct ship_report report;
     struct err_saved *error;
 };
@@ -76,6 +77,30 @@ vaults_any(const struct vaults_conf *c)
     return any;
 }
 
+char **
+vaults_list(const struct conf_server *s, size_t *n)
+{
+    struct vaults_conf c = {.section = s};
+    const char *p = urls(&c);
+    char **list = NULL, *url;
+    size_t cap = 0;
+
+    *n = 0;
+    while ((url = vaults_next(&p)) != NULL) {
+        size_t i = 0;
+
+        while (i < *n && strcmp(list[i], url) != 0)
+            i++;
+        if (i < *n) {
+            free(url);
+            continue;
+        }
+        list = xgrow(list, *n, &cap, sizeof *list);
+        list[(*n)++] = url;
+    }
+    return list;
+}
+
 static bool
 stopping(struct vaults *v)
 {
@@ -92,7 +117,9 @@ ship_one(struct one *o)
         .ssh = &v->ssh,
         .once = v->conf.once,
         .rate = v->conf.limit,
-        .stop = &v->stop};
+        .stop = &v->stop,
+        .watch = v->conf.watch,
+        .watch_vault = o->watch};
     struct ship_report r;
     int rc = ship_run(&conf, &r);
 
@@ -181,7 +208,10 @@ vaults_start(const struct vaults_conf *c)
             continue;
         }
         v->v = xgrow(v->v, v->n, &v->cap, sizeof *v->v);
-        v->v[v->n++] = (struct one){.all = v, .url = url};
+        v->v[v->n] = (struct one){.all = v, .url = url};
+        if (c->watch != NULL)
+            v->v[v->n].watch = ship_watch_join(c->watch);
+        v->n++;
     }
     if (v->n == 0)
         err_set(ERR_USAGE, "no vault is named");

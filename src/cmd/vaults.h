@@ -20,8 +20,11 @@ struct vaults_conf {
     bool once;
     bool background; /* faults are warned of, and tried again */
     uint64_t limit;  /* bytes a second, to each */
+    struct ship_watch *watch; /* all join it; may be NULL */
 };
 
+/* The URLs of a section, each once; the caller frees them and the list. */
+char **vaults_list(const struct conf_server *s, size_t *n);
 /* Does the section, or `only`, name any? */
 bool vaults_any(const struct vaults_conf *c);
 

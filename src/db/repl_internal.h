@@ -13,6 +13,7 @@ struct repl {
     struct buf format_event; /* the last Format_description, raw */
     struct buf file;         /* name, as a string */
     uint64_t offset;
+    int wake_fd; /* -1: none */
     bool until_end, ended;
     bool semisync; /* packets carry a header of two bytes more */
     bool wants_ack;

@@ -141,6 +141,7 @@ repl_open(struct db *db, const struct repl_conf *conf)
 
     r->db = db;
     r->until_end = conf->until_end;
+    r->wake_fd = conf->wake_fd > 0 ? conf->wake_fd : -1;
     r->heard_us = time_mono_us();
     r->silence_us = MAX(4 * conf->heartbeat_us, SILENCE_MIN_US);
     if (conf->heartbeat_us == 0)

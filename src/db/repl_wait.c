@@ -100,10 +100,11 @@ int
 repl_wait(struct repl *r, uint64_t wait_us)
 {
     uint64_t start = time_mono_us();
-    struct pollfd fds[2] = {
+    struct pollfd fds[3] = {
         {.fd = mysql_get_socket(r->db->mysql), .events = POLLIN},
         /* A caller that goes on after a stop wants to wait all the same. */
         {.fd = stop_asked() ? -1 : stop_fd(), .events = POLLIN},
+        {.fd = r->wake_fd, .events = POLLIN},
     };
 
     if (is_buffered(r->db->mysql))
@@ -112,14 +113,15 @@ repl_wait(struct repl *r, uint64_t wait_us)
         uint64_t past = time_mono_us() - start;
         uint64_t left = past < wait_us ? wait_us - past : 0;
         int ms = (int)MIN((left + 999) / 1000, (uint64_t)1000000);
-        int n = poll(fds, 2, ms);
+        int n = poll(fds, 3, ms);
         if (n < 0 && errno != EINTR)
             return err_sys(ERR_FAILED, "poll");
         if (n > 0 && fds[0].revents != 0)
             return 1;
         if (time_mono_us() - r->heard_us > r->silence_us)
             return too_silent(r);
-        if (stop_asked() || time_mono_us() - start >= wait_us)
+        if (stop_asked() || fds[2].revents != 0 ||
+            time_mono_us() - start >= wait_us)
             return 0;
     }
 }

@@ -164,6 +164,15 @@ segment_flush(struct segment_writer *w, uint64_t complete_until_us)
     return 0;
 }
 
+const char *
+segment_place(const struct segment_writer *w, uint64_t *size)
+{
+    const struct seal_mark *m = seal_last_mark(w->seal);
+
+    *size = m->offset + m->size;
+    return w->name;
+}
+
 uint64_t
 segment_bytes(const struct segment_writer *w)
 {

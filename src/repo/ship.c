@@ -56,6 +56,7 @@ warn_once(struct ship *s)
 {
     const char *hint = err_hint_text();
 
+    ship_tell_error(s);
     if (s->outage) {
         log_debug("%s", err_text());
         return;
@@ -105,8 +106,7 @@ sessions(struct ship *s)
 static struct lock *
 take_lock(struct ship *s)
 {
-    const char *hash = strrchr(s->memory_path, '-') + 1;
-    char *what = xasprintf("ship-%s", hash);
+    char *what = ship_state_name(s->conf->vault);
     struct lock *l = repo_lock(s->repo, what);
 
     if (l == NULL)
@@ -163,9 +163,14 @@ ship_run(const struct ship_conf *conf, struct ship_report *out)
     if ((lock = take_lock(&s)) == NULL || ship_memory_load(&s) < 0)
         goto out;
     s.confirmed = confirmed_load(s.repo, conf->vault);
+    ship_tell_begin(&s);
     rc = sessions(&s);
     if (rc == 0 && conf->once && s.n_unlike > 0)
         rc = unlike(&s);
+    if (rc < 0)
+        ship_tell_error(&s);
+    s.told.connected = false;
+    ship_tell(&s, true);
 
 out:
     lock_free(lock);
@@ -173,6 +178,7 @@ out:
     for (size_t i = 0; i < s.n_unlike; i++)
         free(s.unlike[i]);
     free(s.unlike);
+    free(s.told.error);
     ship_table_free(&s.table);
     repo_close(s.repo);
     ship_rate_free(&s.rate);

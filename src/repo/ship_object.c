@@ -216,6 +216,46 @@ ship_pace(struct ship *s, struct ship_rate *r, size_t n, bool urgent)
     }
 }
 
+/* Somebody may wait for it. */
+static void
+is_durable(struct ship_transfer *t)
+{
+    const struct ship_conf *conf = t->s->conf;
+
+    t->sure = true;
+    if (conf->watch != NULL && ship_is_segment(t->item->name) &&
+        !t->s->told.no_fsync)
+        ship_watch_has(conf->watch, conf->watch_vault, t->item->name, t->at);
+}
+
+static int
+open_sink(struct ship_transfer *t)
+{
+    if (t->sink != NULL)
+        return 0;
+    t->sink = t->on_vault
+        ? store_append(t->s->vault, t->item->name, t->at)
+        : store_put(t->s->vault, t->item->name, STORE_GROWING);
+    if (t->sink == NULL)
+        return -1;
+    t->on_vault = true;
+    return 0;
+}
+
+/* The line was lost after the last bytes had got there, but before the answer
+ * that they are durable: going on with the object makes them so. */
+static int
+make_sure(struct ship_transfer *t)
+{
+    if (t->s->conf->watch == NULL || t->sure || t->at == 0 ||
+        !ship_is_segment(t->item->name))
+        return 0;
+    if (open_sink(t) < 0)
+        return -1;
+    is_durable(t);
+    return 0;
+}
+
 static int
 send(struct ship_transfer *t, uint64_t size)
 {
@@ -239,6 +279,10 @@ send(struct ship_transfer *t, uint64_t size)
     if (rc == 0) {
         ship_got_on(t->s, at - t->at);
         t->at = at;
+        pthread_mutex_lock(&t->s->lock);
+        t->item->there = at;
+        pthread_mutex_unlock(&t->s->lock);
+        is_durable(t);
     }
     return rc;
 }
@@ -251,19 +295,13 @@ ship_transfer_step(struct ship_transfer *t)
     if (size_local(t, &size) < 0)
         return -1;
     if (size <= t->at)
-        return 0;
+        return make_sure(t);
     /* Here first: see ship.h. */
     if (fdatasync(t->fd) < 0)
         return err_sys(ERR_FAILED, "cannot sync %s/%s", t->s->repo->local_path,
             t->item->name);
-    if (t->sink == NULL) {
-        t->sink = t->on_vault
-            ? store_append(t->s->vault, t->item->name, t->at)
-            : store_put(t->s->vault, t->item->name, STORE_GROWING);
-        if (t->sink == NULL)
-            return -1;
-        t->on_vault = true;
-    }
+    if (open_sink(t) < 0)
+        return -1;
     while (t->at < size && !ship_ending(t->s))
         if (send(t, MIN(size, t->at + FLUSH_BYTES)) < 0)
             return -1;

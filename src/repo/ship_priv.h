@@ -9,6 +9,8 @@
  *   ship_confirmed.c the file .confirmed-HASH
  *   ship_memory.c    the file .shipped-HASH
  *   ship_rate.c      bytes a second
+ *   ship_state.c     the file .state-ship-HASH
+ *   ship_watch.c     what the writer of the log waits for
  */
 #ifndef PITR_SHIP_PRIV_H
 #define PITR_SHIP_PRIV_H
@@ -95,6 +97,29 @@ uint64_t ship_rate_take(
     struct ship_rate *r, size_t n, bool urgent, uint64_t now_us);
 void ship_rate_free(struct ship_rate *r);
 
+/* --- ship_state.c --- */
+
+/* What is told of a vault; moments by the host's clock. */
+struct ship_told {
+    bool connected, no_fsync;
+    uint64_t log_us;    /* all of the log up to then is there */
+    uint64_t synced_us; /* all that there was then is there */
+    uint64_t error_us;
+    char *error;
+    uint64_t written_us; /* monotonic */
+};
+
+struct ship;
+/* What an earlier process has told. */
+void ship_tell_begin(struct ship *s);
+/* Write it, at most once a second unless that matters now. */
+void ship_tell(struct ship *s, bool now);
+/* The thread's error is the last failure. */
+void ship_tell_error(struct ship *s);
+/* The vault has all of the log that there was at that moment; and everything
+ * else, if nothing else is to be shipped. */
+void ship_tell_log(struct ship *s, uint64_t at_us);
+
 /* --- ship.c --- */
 
 struct ship {
@@ -120,6 +145,7 @@ struct ship {
     bool outage; /* warned of; nothing got there since */
     uint64_t outage_us;
     unsigned tries; /* since something got there */
+    struct ship_told told;
 };
 
 /* Is it time to end, by a signal, the caller, or another worker's error? */
@@ -162,6 +188,7 @@ struct ship_transfer {
     struct sink *sink;
     uint64_t at; /* bytes that are on the vault */
     bool urgent, on_vault;
+    bool sure; /* what is there is known to be durable */
 };
 
 /* Wait until n bytes may go; r is one of the ship's. */

@@ -92,6 +92,7 @@ up_to_date(struct ship *s)
 {
     bool busy;
 
+    ship_tell_log(s, time_now_us());
     pthread_mutex_lock(&s->lock);
     busy = ship_table_busy(&s->table);
     pthread_mutex_unlock(&s->lock);
@@ -99,22 +100,43 @@ up_to_date(struct ship *s)
         ship_got_on(s, 0);
 }
 
+/* Until the segment has grown, or another has begun. */
+static void
+wait_for_more(struct ship_transfer *t)
+{
+    struct ship *s = t->s;
+    bool last = true;
+
+    if (ship_ending(s))
+        return;
+    if (s->conf->watch != NULL &&
+        ship_watch_wait(s->conf->watch, t->item->name, t->at, s->poll_us) !=
+            SHIP_WATCH_NEXT)
+        return;
+    /* With a watch: until look_here() has found the other. */
+    pthread_mutex_lock(&s->lock);
+    ship_table_segment(&s->table, &last);
+    if (last && !ship_ending(s))
+        ship_wait(s);
+    pthread_mutex_unlock(&s->lock);
+}
+
 static int
 follow(struct ship_transfer *t, bool last, bool *sent)
 {
     struct ship *s = t->s;
+    uint64_t begun_us = time_now_us();
     int rc = ship_transfer_step(t);
 
     if (rc < 0)
         return -1;
+    if (last && !ship_ending(s))
+        ship_tell_log(s, begun_us);
     *sent |= rc > 0;
     if (rc == 0 && last)
         up_to_date(s);
     if ((last && !s->conf->once) || ship_ending(s)) {
-        pthread_mutex_lock(&s->lock);
-        if (!ship_ending(s))
-            ship_wait(s);
-        pthread_mutex_unlock(&s->lock);
+        wait_for_more(t);
         return 0;
     }
     if (ship_transfer_close(t, true) < 0)
@@ -272,6 +294,28 @@ say_behind(struct ship *s)
         size_text(bytes, text));
 }
 
+/* Sleep; but a segment that somebody waits for is found at once. */
+static void
+look_later(struct ship *s, uint64_t us)
+{
+    uint64_t now = time_mono_us(), end = now + us;
+    const char *newest = "";
+    size_t n = s->table.n; /* only this thread changes it */
+
+    if (s->conf->watch == NULL) {
+        ship_sleep(s, us);
+        return;
+    }
+    if (n > 0 && ship_is_segment(s->table.v[n - 1]->name))
+        newest = s->table.v[n - 1]->name;
+    while (now < end && !ship_ending(s)) {
+        if (ship_watch_wait(s->conf->watch, newest, UINT64_MAX,
+                MIN(end - now, s->poll_us)) == SHIP_WATCH_NEXT)
+            return;
+        now = time_mono_us();
+    }
+}
+
 static int
 run_workers(struct ship *s)
 {
@@ -289,19 +333,21 @@ run_workers(struct ship *s)
             atomic_store(&s->ended, true);
             break;
         }
+        ship_tell(s, false);
         took = time_mono_us() - begun;
-        ship_sleep(s, MAX(s->poll_us, took * LOOK_SHARE));
+        look_later(s, MAX(s->poll_us, took * LOOK_SHARE));
     }
     rc = pool_join(p);
-    if (e == NULL)
-        return rc;
-    return err_put(e);
+    if (rc == 0 && e == NULL && s->conf->once && !ship_ending(s))
+        ship_tell_log(s, time_now_us());
+    return e == NULL ? rc : err_put(e);
 }
 
 int
 ship_session(struct ship *s)
 {
     struct store_sftp_conf ssh = {0};
+    struct store_room room;
     int rc = -1;
 
     if (s->conf->ssh != NULL)
@@ -319,11 +365,15 @@ ship_session(struct ship *s)
         goto out;
     s->worked = true;
     confirmed_keep(s->confirmed, &s->table);
+    s->told.connected = true;
+    s->told.no_fsync = store_room(s->vault, &room) == 0 && !room.syncs;
+    err_clear();
     if (!s->outage)
         say_behind(s);
     rc = run_workers(s);
 
 out:
+    s->told.connected = false;
     store_close(s->vault);
     s->vault = NULL;
     return rc;

@@ -210,6 +210,12 @@ int vault_stat_file(
     struct vault_conn *c, const char *path, bool follow, struct vault_attrs *a);
 struct vault_req *vault_send_fsync(
     struct vault_conn *c, const struct vault_handle *h);
+/* sftp_room.c: what the server says of the file system there; out is zeroed
+ * before, and not `known` where the server has no such request.  -1: lost. */
+int vault_statvfs(struct vault_conn *c, const char *path,
+    struct store_room *out, uint64_t *inodes, uint64_t *inodes_free);
+int vault_room(void *impl, struct store_room *out);
+int vault_may_remove(void *impl);
 /* A sentence on why writing there may have failed, or "". */
 const char *vault_full(struct vault_conn *c, const char *path, char out[160]);
 char *vault_path(const struct vault *s, const char *name); /* caller owns */

@@ -191,41 +191,24 @@ vault_send_fsync(struct vault_conn *c, const struct vault_handle *h)
 const char *
 vault_full(struct vault_conn *c, const char *path, char out[160])
 {
-    struct buf b = {0};
-    struct vault_req *r;
+    struct store_room room = {0};
+    uint64_t inodes = 0, inodes_free = 0;
     char free_text[TIME_TEXT];
 
     snprintf(out, 160, "Is its disk full, or a quota used up?");
-    if (c->channel == NULL || !c->has_statvfs)
+    if (vault_statvfs(c, path, &room, &inodes, &inodes_free) < 0 || !room.known)
         return out;
-    vault_begin(&b, SFTP_REQ_EXTENDED);
-    vault_put_str(&b, "statvfs@openssh.com");
-    vault_put_str(&b, path);
-    r = vault_ask(c, &b, SFTP_EXTENDED_REPLY);
-    buf_free(&b);
-    if (r != NULL && r->type == SFTP_EXTENDED_REPLY) {
-        struct cur in = cur_of(r->data, r->len);
-        uint64_t v[11], room;
-
-        for (size_t i = 0; i < NELEM(v); i++)
-            v[i] = vault_get_u64(&in);
-        /* bsize frsize blocks bfree bavail files ffree favail fsid flag .. */
-        room = v[1] != 0 && v[4] > UINT64_MAX / v[1] ? UINT64_MAX : v[4] * v[1];
-        if (in.bad)
-            ;
-        else if (v[9] & 1)
-            snprintf(out, 160, "The vault's file system is read-only.");
-        else if (room < FULL_BYTES)
-            snprintf(out, 160,
-                "The vault's disk is full: %s left. What was written stays, "
-                "and is gone on with when there is room.",
-                size_text(room, free_text));
-        else if (v[5] > 0 && v[7] == 0)
-            snprintf(out, 160, "The vault's file system has no inodes left.");
-        else
-            snprintf(out, 160, "Its disk has %s left; is a quota used up?",
-                size_text(room, free_text));
-    }
-    vault_drop(r);
+    if (room.read_only)
+        snprintf(out, 160, "The vault's file system is read-only.");
+    else if (room.free < FULL_BYTES)
+        snprintf(out, 160,
+            "The vault's disk is full: %s left. What was written stays, "
+            "and is gone on with when there is room.",
+            size_text(room.free, free_text));
+    else if (inodes > 0 && inodes_free == 0)
+        snprintf(out, 160, "The vault's file system has no inodes left.");
+    else
+        snprintf(out, 160, "Its disk has %s left; is a quota used up?",
+            size_text(room.free, free_text));
     return out;
 }

@@ -122,6 +122,8 @@ store_open_sftp(const char *url, const struct store_sftp_conf *conf)
         .stat = vault_stat,
         .remove = vault_remove,
         .list = vault_list,
+        .room = vault_room,
+        .may_remove = vault_may_remove,
         .close = close_vault};
     struct vault *s = xcalloc(1, sizeof(*s));
     int rc = -1;

@@ -64,6 +64,21 @@ store_is_vault(const struct store *s)
     return s->ops->append != NULL;
 }
 
+int
+store_room(struct store *s, struct store_room *out)
+{
+    *out = (struct store_room){0};
+    return s->ops->room(s->impl, out);
+}
+
+int
+store_may_remove(struct store *s)
+{
+    if (s->ops->may_remove == NULL)
+        return err_set(ERR_FAILED, "%s is no vault", s->where);
+    return s->ops->may_remove(s->impl);
+}
+
 static bool
 component_ok(const char *p, size_t n)
 {

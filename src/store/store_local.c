@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "local.h"
@@ -379,6 +380,21 @@ local_close(void *impl)
     free(l);
 }
 
+static int
+local_room(void *impl, struct store_room *out)
+{
+    struct local *l = impl;
+    struct statvfs v;
+
+    if (fstatvfs(l->fd, &v) < 0)
+        return err_sys(ERR_FAILED, "%s", l->path);
+    out->syncs = out->known = true;
+    out->read_only = (v.f_flag & ST_RDONLY) != 0;
+    out->free = (uint64_t)v.f_bavail * v.f_frsize;
+    out->size = (uint64_t)v.f_blocks * v.f_frsize;
+    return 0;
+}
+
 struct store *
 store_open_local(const char *path)
 {
@@ -387,6 +403,7 @@ store_open_local(const char *path)
         .stat = local_stat,
         .remove = local_remove,
         .list = local_list,
+        .room = local_room,
         .close = local_close};
     struct local *l;
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

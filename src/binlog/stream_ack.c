@@ -1,0 +1,122 @@
+/*
+ * stream_ack.c -- semi-synchronous: what the server waits for is acknowledged
+ * when it is durable; here, or on the vaults.
+ *
+ * One flush is for all that the server has sent by then, and one
+ * acknowledgement for all that a flush, or a vault, has made durable: the
+ * server's group commit is kept.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "pitr/mem.h"
+#include "pitr/times.h"
+#include "stream_impl.h"
+
+static void
+set_text(char **to, const char *text)
+{
+    if (*to != NULL && strcmp(*to, text) == 0)
+        return;
+    free(*to);
+    *to = xstrdup(text);
+}
+
+/* The event that was stored last, and all before it, is to be acknowledged. */
+void
+ack_note(struct stream *s)
+{
+    struct ack *a = &s->ack;
+
+    if (!repl_wants_ack(s->repl))
+        return;
+    if (a->since_us == 0)
+        a->since_us = time_mono_us();
+    set_text(&a->file, repl_file(s->repl));
+    a->pos = repl_offset(s->repl);
+}
+
+/* Until the vaults have it.  Where there are too many, the newest stands for
+ * the one before it. */
+static void
+wait_for_vaults(struct stream *s)
+{
+    struct acks *q = &s->acks;
+    struct ack *a;
+    uint64_t since_us = s->ack.since_us;
+    const char *name;
+
+    if (q->n == ACKS_MAX)
+        since_us = q->v[--q->n].since_us;
+    a = &q->v[q->n++];
+    a->since_us = since_us;
+    set_text(&a->file, s->ack.file);
+    a->pos = s->ack.pos;
+    name = segment_place(s->writer, &a->size);
+    set_text(&a->name, name);
+}
+
+int
+ack_flushed(struct stream *s)
+{
+    uint64_t size;
+    const char *name;
+
+    if (s->conf->durable != NULL) {
+        name = segment_place(s->writer, &size);
+        ship_watch_grown(s->conf->durable, name, size);
+    }
+    if (s->ack.since_us == 0)
+        return 0;
+    if (s->conf->durable != NULL)
+        wait_for_vaults(s);
+    else if (repl_ack(s->repl, s->ack.file, s->ack.pos) < 0)
+        return -1;
+    s->ack.since_us = 0;
+    return 0;
+}
+
+/* The first n are done with; their texts are kept for the next ones. */
+static void
+drop(struct acks *q, size_t n)
+{
+    struct ack gone[ACKS_MAX];
+
+    memcpy(gone, q->v, n * sizeof *gone);
+    memmove(q->v, q->v + n, (ACKS_MAX - n) * sizeof *q->v);
+    memcpy(q->v + ACKS_MAX - n, gone, n * sizeof *gone);
+    q->n -= n;
+}
+
+int
+ack_settle(struct stream *s)
+{
+    struct acks *q = &s->acks;
+    size_t n = 0;
+
+    if (s->conf->durable == NULL)
+        return 0;
+    ship_watch_drain(s->conf->durable);
+    while (n < q->n &&
+        ship_watch_reached(s->conf->durable, q->v[n].name, q->v[n].size))
+        n++;
+    if (n == 0)
+        return 0;
+    if (repl_ack(s->repl, q->v[n - 1].file, q->v[n - 1].pos) < 0)
+        return -1;
+    drop(q, n);
+    return 0;
+}
+
+void
+ack_forget(struct stream *s)
+{
+    s->ack.since_us = 0;
+    s->acks.n = 0;
+}
+
+uint64_t
+stream_ack_since(const struct stream *s)
+{
+    return s->acks.n > 0 ? s->acks.v[0].since_us : s->ack.since_us;
+}

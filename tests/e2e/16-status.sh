@@ -1,0 +1,140 @@
+# status: what is wrong is seen at once, in the exit code and in every form: no
+# stream, no backup, a stream that was killed, a server that is gone or has
+# fallen back to asynchronous, a vault that is away, a backup that shrank, a gap,
+# a log that was damaged; and that nothing is wrong.
+. "$(dirname "$0")/lib.sh"
+
+. "$(dirname "$0")/vault.sh"
+
+# finds CODE...: exactly these findings.
+finds()
+{
+    pitr status --json >"$T/status.json" 2>"$T/status.err" || true
+    grep -oE '"code": *"[a-z_]*"' "$T/status.json" | cut -d'"' -f4 |
+        sort -u >"$T/found" || true
+    printf '%s\n' "$@" | sed '/^$/d' | sort -u | cmp -s - "$T/found" || return 1
+}
+# found WITHIN-SECONDS CODE...: soon.
+found()
+{
+    local within=$1
+    shift
+    wait_until "$within" finds "$@" || {
+        cat "$T/status.json" "$T/status.err"
+        fail "status did not find: $*"
+    }
+}
+metric()
+{
+    grep -E "^pitr_$1[{ ]" "$T/pitr.prom" | sed 's/.* //'
+}
+
+vault_up
+source_server --rpl-semi-sync-master-enabled=ON \
+    --rpl-semi-sync-master-timeout=800
+sql "$SRC" "CREATE DATABASE d; USE d; CREATE TABLE t (id INT PRIMARY KEY);
+    INSERT INTO t SELECT seq FROM seq_1_to_500"
+set_up "vault = $URL" "${ssh_keys[@]}" "acknowledge = local" "retry = 1s" \
+    "max_lag = 40s"
+
+say "nothing yet"
+expect_exit 1 pitr status
+said "no backup" "no stream" "nothing was shipped"
+finds no_backup no_stream vault_never || fail "an empty repository"
+
+say "all is fine, in every form"
+pitr backup >/dev/null
+stream_start
+sql "$SRC" "INSERT INTO d.t VALUES (1000)"
+streamed
+wait_until 10 grep -q "semisync_on 1" "$REPO/.state-stream"
+found 20
+expect_exit 0 pitr status --metrics-file "$T/pitr.prom"
+said "^src: fine" "backup .*500 rows" "stream .*connected" \
+    "semi-sync .*waits for it" "vault .*up to date" "head .*\." "GTID 0-1-"
+[ "$(metric status_code)" = 0 ] && [ "$(metric stream_connected)" = 1 ] &&
+    [ "$(metric semisync_acknowledging)" = 1 ] &&
+    [ "$(metric vault_connected)" = 1 ] && [ "$(metric backup_rows)" = 500 ] ||
+    fail "the metrics are not right: $(cat "$T/pitr.prom")"
+[ "$(stat -c %a "$T/pitr.prom")" = 644 ] || fail "the file's mode"
+# Each line is a comment or a sample; each family is there once.
+! grep -vE '^(# (HELP|TYPE) pitr_[a-z_]+ .*|pitr_[a-z_]+(\{[a-z]+="[^"]*"(,[a-z]+="[^"]*")?\})? [0-9.]+)$' \
+    "$T/pitr.prom" || fail "not what Prometheus reads"
+[ -z "$(grep '^# TYPE' "$T/pitr.prom" | sort | uniq -d)" ] || fail "twice"
+expect_exit 0 pitr status --zabbix
+said '^- pitr\.code\[src\] 0$' '^- pitr\.backup\.time\.age\[src\] [0-9]+$' \
+    '^- pitr\.vault\.connected\[src,sftp://.*\] 1$' '^- pitr\.text\[src\] ""$'
+# The vault, where it lies: no stream is to be seen, and none is missed.
+expect_exit 0 "$PITR" status --config "$T/pitr.conf" --repository "$URL"
+expect_exit 2 pitr status --json --zabbix
+
+say "the vault goes away"
+vault_down
+found 20 vault_away
+expect_exit 3 pitr status
+said "vault .*NOT connected" "last failure"
+vault_up
+found 20
+
+say "the stream stands still: the server falls back, and it is seen"
+kill -STOP "$STREAM"
+sql "$SRC" "INSERT INTO d.t VALUES (1001)"
+kill -CONT "$STREAM"
+grep -q "semisync_on" "$REPO/.state-stream" || fail "no state of the stream"
+wait_until 20 grep -q "does not wait for ack" "$T/stream.log" ||
+    fail "the stream has not seen it"
+# The next commit that is acknowledged brings it back.
+sql "$SRC" "INSERT INTO d.t VALUES (1002)"
+found 20
+sql "$SRC" "SET GLOBAL rpl_semi_sync_master_enabled = OFF"
+found 20 semisync_off
+sql "$SRC" "SET GLOBAL rpl_semi_sync_master_enabled = ON"
+found 20
+
+say "the server is gone"
+server_stop "$T/src" KILL
+found 20 stream_interrupted
+expect_exit 3 pitr status
+said "interrupted for"
+server_start "$T/src"
+found 20
+
+say "a backup that is smaller than the one before, and one that was killed"
+sql "$SRC" "DELETE FROM d.t WHERE id > 100"
+pitr backup >/dev/null
+found 20 backup_shrank
+pitr backup >/dev/null
+found 20
+mkdir "$REPO/backup/20990101T000000Z"
+: >"$REPO/backup/20990101T000000Z/part-000001"
+found 5 backup_failed
+rm -r "$REPO/backup/20990101T000000Z"
+expect_exit 1 pitr status --max-backup-age 1ms
+said "newest backup is .* old"
+
+say "the stream is killed"
+kill -KILL "$STREAM"
+process_end "$STREAM"
+finds stream_stopped ship_stopped || fail "a killed stream"
+expect_exit 1 pitr status
+said "stream has stopped"
+
+say "a gap, until there is a backup again"
+sql "$SRC" "INSERT INTO d.t VALUES (2000)"
+sql "$SRC" "RESET MASTER"
+stream_start
+found 20 gap
+expect_exit 13 pitr status
+pitr backup >/dev/null
+found 20 gap_before
+stream_stop
+
+say "damage, and no repository"
+f=$(find "$REPO/binlog" -type f | sort | head -1)
+printf 'x' | dd of="$f" bs=1 seek=300 conv=notrunc 2>/dev/null
+expect_exit 14 pitr status
+mv "$REPO" "$REPO.away"
+expect_exit 10 pitr status --metrics-file "$T/pitr.prom"
+[ "$(metric up)" = 0 ] && [ "$(metric status_code)" = 10 ] ||
+    fail "the metrics without a repository"
+mv "$REPO.away" "$REPO"
