@@ -36,18 +36,31 @@
 
 /* --- pins: backups that somebody wants to stay (pins.c) --- */
 
+struct pin {
+    char *id;
+    char *object;      /* the newest signed one; NULL where there is none */
+    uint64_t when_us;  /* in its name */
+    bool pinned;       /* what it says */
+    bool unsigned_too; /* there is an unsigned one */
+};
 struct pins {
-    char **id; /* sorted */
+    struct pin *v;
     size_t n, cap;
 };
-/* An object "pin/ID" pins a backup by being there; its content is for people,
- * and nothing goes by it. */
 int pins_load(struct repo *r, struct pins *out);
+const struct pin *pins_find(const struct pins *p, const char *id); /* NULL */
 bool pins_has(const struct pins *p, const char *id);
 void pins_free(struct pins *p);
-/* 1 if it was so already, 0, -1 (ERR_NOREPO: no such backup). */
+/*
+ * Signed where r can sign, which vaults learn of, too; else for this copy of
+ * the repository only.  1 if it was so already, 0, -1 (ERR_NOREPO: no such
+ * backup; ERR_KEY: a signed one is not taken back without the key).
+ */
 int pin_add(struct repo *r, const char *id);
 int pin_remove(struct repo *r, const char *id);
+/* Is it the name of a signed one?  What does it say?  0; -1, ERR_VERIFY. */
+bool pin_is_signed(const char *name);
+int pin_read(struct repo *r, const char *name, bool *pinned);
 
 /* --- the plan: pure (expire_plan.c) --- */
 

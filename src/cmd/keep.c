@@ -19,6 +19,17 @@ static const struct opt keep_opts[] = {
         "let it expire as others do", NULL},
     {0}};
 
+/* The section's with its key, so that the pin is signed, and shipped. */
+static struct repo *
+open_repo(const struct keep *o)
+{
+    const struct conf_server *s = o->common.section;
+
+    if (o->repository == NULL && s != NULL && s->signing_key != NULL)
+        return cmd_repo_write(s);
+    return cmd_repo_read(&o->common, o->repository);
+}
+
 static int
 keep_run(void *arg)
 {
@@ -34,7 +45,7 @@ keep_run(void *arg)
         return -1;
     }
     id = o->common.args[0];
-    if ((repo = cmd_repo_read(&o->common, o->repository)) == NULL)
+    if ((repo = open_repo(o)) == NULL)
         goto out;
     rc = o->remove ? pin_remove(repo, id) : pin_add(repo, id);
     if (rc < 0)

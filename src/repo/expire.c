@@ -28,6 +28,7 @@ struct work {
     struct repo *repo;
     struct expire_report *report;
     struct store_list all; /* older than the catalogue */
+    struct pins pins;
     uint64_t now_us;
     bool dry_run;
 };
@@ -241,12 +242,11 @@ load(struct work *w)
 {
     struct expire_report *r = w->report;
     struct verified *known = NULL;
-    struct pins pins = {0};
     size_t n;
 
     if (store_list(w->repo->store, "", false, &w->all) < 0 ||
         (r->catalog = catalog_load(w->repo)) == NULL ||
-        pins_load(w->repo, &pins) < 0)
+        pins_load(w->repo, &w->pins) < 0)
         return -1;
     n = r->catalog->backups;
     r->pinned = xcalloc(n + 1, sizeof *r->pinned);
@@ -255,13 +255,12 @@ load(struct work *w)
     for (size_t i = 0; i < n; i++) {
         const char *id = r->catalog->backup[i].id;
 
-        r->pinned[i] = pins_has(&pins, id);
+        r->pinned[i] = pins_has(&w->pins, id);
         r->verified[i] =
             verified_backup(known, w->repo, id, NULL) > VERIFY_NONE;
         r->verified_n += r->verified[i];
     }
     verified_free(known);
-    pins_free(&pins);
     return 0;
 }
 
@@ -294,7 +293,8 @@ plan(struct work *w)
         in.policy = &local;
     }
     if (expire_plan_make(&in, &here) < 0 ||
-        expire_find_held(conf, r->catalog, &base, &here, &w->all, &held) < 0)
+        expire_find_held(
+            conf, r->catalog, &base, &here, &w->pins, &w->all, &held) < 0)
         goto out;
     in.held = &held;
     rc = expire_plan_make(&in, &r->plan);
@@ -339,6 +339,7 @@ expire_run(const struct expire_conf *conf, struct expire_report *out)
         return -1;
     rc = run(&w);
     store_list_free(&w.all);
+    pins_free(&w.pins);
     lock_free(lock);
     return rc;
 }

@@ -16,6 +16,7 @@
 /* A vault being looked into. */
 struct look {
     const struct expire_vault *vault;
+    const struct pins *pins;
     const struct store_list *here;
     struct store_list there;
     struct confirmed *confirmed;
@@ -71,6 +72,21 @@ was_shipped(struct look *l, const char *id)
     return was;
 }
 
+/* A pin that the vault does not know of does not keep the backup there. */
+static char *
+judge_pin(struct look *l, const char *id)
+{
+    const struct pin *p = pins_find(l->pins, id);
+    const struct store_entry *e =
+        p == NULL || p->object == NULL ? NULL : find(l->here, p->object);
+
+    if (!pins_has(l->pins, id))
+        return NULL;
+    if (e == NULL || !p->pinned)
+        return xstrdup("it is pinned for this copy only");
+    return fault_of(l, e) == NULL ? NULL : reason(l, "its pin", fault_of(l, e));
+}
+
 /* NULL, or why the backup stays here; owned.  strict: it has to be there. */
 static char *
 judge_backup(struct look *l, const char *id, bool strict)
@@ -79,6 +95,8 @@ judge_backup(struct look *l, const char *id, bool strict)
     char *manifest = xasprintf("%smanifest", folder), *why = NULL;
     bool gone = !strict && find(&l->there, manifest) == NULL;
 
+    if (strict)
+        why = judge_pin(l, id);
     if (gone && !was_shipped(l, id))
         why = xasprintf("it is not on %s yet", l->vault->url);
     for (size_t i = 0; i < l->here->n && !gone && why == NULL; i++) {
@@ -170,14 +188,15 @@ hold_all(const struct catalog *c, const char *url, struct expire_held *h)
 int
 expire_find_held(const struct expire_conf *conf, const struct catalog *c,
     const struct expire_plan *base, const struct expire_plan *plan,
-    const struct store_list *all, struct expire_held *out)
+    const struct pins *pins, const struct store_list *all,
+    struct expire_held *out)
 {
     int rc = 0;
 
     *out = (struct expire_held){.backups = c->backups, .segment = c->segments};
     out->backup = xcalloc(c->backups + 1, sizeof *out->backup);
     for (size_t i = 0; i < conf->vaults && rc == 0; i++) {
-        struct look l = {.vault = &conf->vault[i], .here = all};
+        struct look l = {.vault = &conf->vault[i], .pins = pins, .here = all};
 
         if (l.vault->repo == NULL) {
             hold_all(c, l.vault->url, out);

@@ -15,7 +15,8 @@
  */
 int expire_find_held(const struct expire_conf *conf, const struct catalog *c,
     const struct expire_plan *base, const struct expire_plan *plan,
-    const struct store_list *all, struct expire_held *out);
+    const struct pins *pins, const struct store_list *all,
+    struct expire_held *out);
 void expire_held_free(struct expire_held *h);
 
 #endif

@@ -6,6 +6,7 @@
  * line a backup, appended; a line that was cut by a crash is no id and counts
  * as nothing.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -68,6 +69,42 @@ ship_memory_load(struct ship *s)
 out:
     buf_free(&text);
     return rc < 0 ? -1 : 0;
+}
+
+/* The file, or an empty text. */
+static void
+slurp(const char *repository, const char *file, struct buf *out)
+{
+    char *path = xasprintf("%s/%s", repository, file);
+
+    buf_reset(out);
+    if (file_read(path, MEMORY_MAX, out) < 0) {
+        err_clear();
+        buf_reset(out);
+    }
+    free(path);
+}
+
+bool
+ship_was_shipped(const char *repository, const char *id)
+{
+    char *line = xasprintf("\n" LINE "%s\n", id);
+    DIR *d = opendir(repository);
+    struct buf text = {0};
+    struct dirent *e;
+    bool was = false;
+
+    while (d != NULL && !was && (e = readdir(d)) != NULL) {
+        if (strncmp(e->d_name, ".shipped-", 9) != 0)
+            continue;
+        slurp(repository, e->d_name, &text);
+        was = strstr(buf_cstr(&text), line) != NULL;
+    }
+    if (d != NULL)
+        closedir(d);
+    buf_free(&text);
+    free(line);
+    return was;
 }
 
 int

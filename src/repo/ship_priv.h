@@ -167,6 +167,8 @@ int ship_session(struct ship *s);
 /* "REPOSITORY/.WHAT-HASH" of a vault's URL; caller owns. */
 char *ship_file_path(
     const char *repository, const char *what, const char *vault);
+/* Was the backup whole on any vault once? */
+bool ship_was_shipped(const char *repository, const char *id);
 /* 0, or -1; a file that is not one is warned of and left alone. */
 int ship_memory_load(struct ship *s);
 /* A backup is whole on the vault. */

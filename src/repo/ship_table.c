@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pitr/expire.h"
 #include "pitr/mem.h"
 #include "ship_priv.h"
 
@@ -157,7 +158,7 @@ wanted(const char *name)
 {
     char *id;
 
-    if (ship_is_segment(name))
+    if (ship_is_segment(name) || pin_is_signed(name))
         return true;
     id = ship_backup_id(name);
     free(id);

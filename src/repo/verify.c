@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pitr/expire.h"
 #include "pitr/log.h"
 #include "pitr/mem.h"
 #include "pitr/pool.h"
@@ -249,6 +250,25 @@ take_lock(struct verify *v, struct lock **out)
 }
 
 static int
+verify_pins(struct verify *v, const struct store_list *all)
+{
+    int rc = 0;
+    bool pinned;
+
+    for (size_t i = 0; i < all->n && rc == 0; i++) {
+        const struct store_entry *e = &all->v[i];
+
+        if (!pin_is_signed(e->name))
+            continue;
+        if (pin_read(v->repo, e->name, &pinned) == 0)
+            verify_good(v, e->name, e->size, NULL, VERIFY_NONE);
+        else
+            rc = verify_fault(v, e->name);
+    }
+    return rc;
+}
+
+static int
 run(struct verify *v, const struct store_list *all)
 {
     uint64_t bytes = 0;
@@ -257,7 +277,10 @@ run(struct verify *v, const struct store_list *all)
     for (size_t i = 0; i < all->n; i++)
         bytes += all->v[i].size;
     progress_start("verify", bytes);
-    rc = verify_backups(v, all) < 0 || verify_log(v, all) < 0 ? -1 : 0;
+    rc = verify_backups(v, all) < 0 || verify_log(v, all) < 0 ||
+            verify_pins(v, all) < 0
+        ? -1
+        : 0;
     if (rc == 0 && v->report->catalog != NULL)
         rc = catalog_load_backups(v->repo, v->report->catalog);
     progress_stop();

@@ -48,11 +48,25 @@ said "keep +backup ${ids[0]}.*is not confirmed yet on" "would remove 0 of 3 "
 expect_exit 2 "$PITR" expire --config <(grep -v ^vault "$T/pitr.conf")
 said "keep_local is for a repository that has a vault"
 
-say "read back again, once"
+say "read back again, once; and a pin, which the vault's own expire obeys"
+expect_exit 0 pitr keep "${ids[0]}"
 expect_exit 0 pitr ship --once
-said "read back .* objects, as here" "shipped 0 B"
+said "read back .* objects, as here" "shipped .*1 object, 0 backups"
 expect_exit 0 pitr ship --once
 ! grep -q "read back" "$T/said" || fail "what was confirmed is read again"
+
+vault_expire()
+{
+    expect_exit 0 "$PITR" expire --repository "$V/vault" --keep 1s \
+        --minimum 1 --dry-run
+}
+vault_expire
+said "keep +backup ${ids[0]}.*pinned" "would remove 0 of 3 "
+expect_exit 12 "$PITR" keep --repository "$V/vault" --remove "${ids[0]}"
+expect_exit 0 pitr keep --remove "${ids[0]}"
+pitr ship --once >/dev/null 2>&1
+vault_expire
+said "would remove +backup ${ids[0]}" "would remove 1 of 3 "
 
 say "a full spool: the log goes on, the backup waits, and fails in time"
 holds()
@@ -87,6 +101,8 @@ pitr ship --once >/dev/null
 expect_exit 0 pitr expire
 said "removed +backup ${ids[1]}" "removed +log"
 [ "$(backups)" = "${ids[2]}"$'\n'"${ids[3]}" ] || fail "others are left"
+expect_exit 0 pitr keep "${ids[0]}"
+expect_exit 10 pitr keep 20200101T000000Z
 expect_exit 0 pitr verify --all --secret-key "$T/key"
 expect_exit 13 pitr restore --dry-run --secret-key "$T/key" \
     --until-gtid "$first"
@@ -94,7 +110,7 @@ expect_exit 13 pitr restore --dry-run --secret-key "$T/key" \
 say "the log goes on, and is shipped; nothing else is"
 round 4
 expect_exit 0 pitr ship --once
-said "shipped 0 B"
+said "shipped .* 0 backups"
 expect_exit 0 pitr verify --secret-key "$T/key"
 "$PITR" list --repository "$V/vault" --json >"$T/there.json"
 [ "$(grep -oE "\"id\": *\"20[^\"]*\"" "$T/there.json" | wc -l)" = 5 ] ||

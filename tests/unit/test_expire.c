@@ -997,6 +997,117 @@ test_vault(void **state)
 
 /* keep_local: what `keep` keeps has to be on the vault still. */
 static void
+test_keep_local_pinned(void **state)
+{
+    struct scene *s = *state;
+    char *copy = xasprintf("%s/vault", s->p.dir), *id = id_of_day(0);
+    struct expire_vault vault = {.url = "sftp://vault/x"};
+    struct store_list l;
+
+    /* It stays there, so it may go from here; once they know of it there. */
+    assert_int_equal(pin_add(s->p.repo, id), 0);
+    vault.repo = copy_of(s, copy);
+    goes_with(s, &vault, 1, 0, 0);
+    confirm_all(s, vault.url);
+    goes_with(s, &vault, 0, 1, 0);
+    goes_with(s, &vault, 1, 3, 3);
+    assert_int_equal(store_list(vault.repo->store, "pin/", false, &l), 0);
+    assert_int_equal(l.n, 1);
+    assert_int_equal(store_remove(vault.repo->store, l.v[0].name), 0);
+    goes_with(s, &vault, 1, 2, 0);
+    store_list_free(&l);
+    repo_close(vault.repo);
+    free(copy);
+    free(id);
+}
+
+static bool
+is_pinned(struct repo *r, const char *id)
+{
+    struct pins pins;
+    bool is;
+
+    assert_int_equal(pins_load(r, &pins), 0);
+    is = pins_has(&pins, id);
+    pins_free(&pins);
+    return is;
+}
+
+/* Pinned and released by the server, seen by a copy that has no key; what is
+ * not good counts as a pin. */
+static void
+test_signed_pins(void **state)
+{
+    struct scene *s = *state;
+    char *copy = xasprintf("%s/vault", s->p.dir), *id = id_of_day(1), *path;
+    unsigned warnings;
+    struct store_list l;
+    struct repo *there;
+    struct buf b = {0};
+    bool pinned;
+
+    assert_int_equal(pin_remove(s->p.repo, id), 1);
+    assert_int_equal(pin_add(s->p.repo, id), 0);
+    there = copy_of(s, copy);
+    assert_true(is_pinned(there, id));
+    assert_int_equal(pin_add(there, id), 1);
+    assert_int_equal(pin_remove(there, id), -1);
+    assert_int_equal(err_kind(), ERR_KEY);
+    assert_true(is_pinned(there, id));
+    repo_close(there);
+    dir_remove(copy);
+    assert_int_equal(pin_remove(s->p.repo, id), 0);
+    assert_int_equal(pin_remove(s->p.repo, id), 1);
+    assert_false(is_pinned(s->p.repo, id));
+    there = copy_of(s, copy);
+    assert_false(is_pinned(there, id));
+    /* The copy's own. */
+    assert_int_equal(pin_add(there, id), 0);
+    assert_int_equal(pin_add(there, id), 1);
+    assert_true(is_pinned(there, id));
+    assert_int_equal(pin_remove(there, id), 0);
+    assert_false(is_pinned(there, id));
+    /* Every byte of the release changed; cut; another's; another name. */
+    assert_int_equal(store_list(there->store, "pin/", false, &l), 0);
+    assert_int_equal(l.n, 2);
+    assert_int_equal(pin_read(there, l.v[0].name, &pinned), 0);
+    assert_true(pinned);
+    path = xasprintf("%s/%s", copy, l.v[1].name);
+    file_load(path, &b);
+    warnings = log_warnings();
+    for (size_t i = 0; i < b.len; i++) {
+        b.data[i] ^= i % 2 == 0 ? 1 : 0x20;
+        file_store(path, b.data, b.len);
+        b.data[i] ^= i % 2 == 0 ? 1 : 0x20;
+        pinned = true;
+        if (pin_read(there, l.v[1].name, &pinned) == 0)
+            fail_msg("byte %zu of a pin does not matter", i);
+        assert_int_equal(err_kind(), ERR_VERIFY);
+        file_store(path, b.data, i);
+        assert_int_equal(pin_read(there, l.v[1].name, &pinned), -1);
+        assert_int_equal(err_kind(), ERR_VERIFY);
+    }
+    assert_true(is_pinned(there, id));
+    assert_int_equal(log_warnings(), warnings + 1);
+    file_store(path, b.data, b.len);
+    assert_false(is_pinned(there, id));
+    free(path);
+    path = xasprintf("%s/pin/%s.%020d", copy, id, 7);
+    file_store(path, b.data, b.len);
+    assert_false(is_pinned(there, id)); /* not the newest */
+    free(path);
+    path = xasprintf("%s/pin/%s.99999999999999999999", copy, id);
+    file_store(path, b.data, b.len);
+    assert_true(is_pinned(there, id));
+    store_list_free(&l);
+    repo_close(there);
+    buf_free(&b);
+    free(path);
+    free(copy);
+    free(id);
+}
+
+static void
 test_keep_local(void **state)
 {
     struct scene *s = *state;
@@ -1111,6 +1222,9 @@ main(void)
         cmocka_unit_test_setup_teardown(test_broken_log, setup, teardown),
         cmocka_unit_test_setup_teardown(test_vault, setup, teardown),
         cmocka_unit_test_setup_teardown(test_keep_local, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            test_keep_local_pinned, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_signed_pins, setup, teardown),
         cmocka_unit_test_setup_teardown(test_confirmed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_passed_over, setup, teardown),
     };
