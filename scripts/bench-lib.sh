@@ -1,0 +1,196 @@
+# scripts/bench-lib.sh -- what the benches share: clocks, medians, tables and
+# charts.  Sourced, after `set -eu -o pipefail` and scripts/lib.sh.
+#
+# A bench says what it found as Markdown on standard output; with BENCH_OUT=DIR
+# it is also written to DIR/NAME.md, and its charts to DIR/NAME-*.svg.
+
+BENCH=$(basename "$0")
+BENCH=${BENCH#bench-}
+pitr=${PITR:-$PWD/build/pitr}
+D=$(mktemp -d "${TMPDIR:-/tmp}/pitr-bench.XXXXXX")
+bench_children=()
+bench_finish()
+{
+    local rc=$? dir pid
+    trap - EXIT
+    set +e
+    for pid in "${bench_children[@]}"; do
+        process_end "$pid"
+    done
+    for dir in "$D"/*/; do
+        if [ -f "$dir/child" ]; then
+            server_stop "${dir%/}"
+        else
+            sandbox_stop "${dir%/}"
+        fi
+    done
+    rm -rf "$D"
+    exit $rc
+} 2>/dev/null
+trap bench_finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+[ -x "$pitr" ] || { echo "no $pitr: run scripts/build first" >&2; exit 2; }
+
+note()
+{
+    echo "$BENCH: $*" >&2
+}
+
+need()
+{
+    command -v "$1" >/dev/null || {
+        echo "$BENCH: $1 is missing: scripts/deps --bench installs it" >&2
+        exit 2
+    }
+}
+
+# Seconds and hundredths since a moment ($EPOCHREALTIME).
+since()
+{
+    local us=$((${EPOCHREALTIME/[.,]/} - ${1/[.,]/}))
+    printf '%d.%02d\n' $((us / 1000000)) $((us / 10000 % 100))
+}
+
+# timed NAME COMMAND...: its wall seconds are added to wall[NAME], a list; its
+# peak resident memory in MiB, of that process alone, to peak[NAME].  Fails with
+# the command's output when the command fails.
+declare -A wall=() peak=()
+timed()
+{
+    local name=$1 begun pid kb rc=0 most=0
+    shift
+    begun=$EPOCHREALTIME
+    "$@" >"$D/timed.out" 2>&1 &
+    pid=$!
+    while kb=$(awk '/^VmHWM/ { print $2 }' "/proc/$pid/status" 2>/dev/null) &&
+        [ -n "$kb" ]; do
+        [ "$kb" -le "$most" ] || most=$kb
+        sleep 0.05
+    done
+    wait "$pid" || rc=$?
+    wall[$name]="${wall[$name]:-} $(since "$begun")"
+    [ $rc = 0 ] || { cat "$D/timed.out" >&2; note "failed: $*"; exit 1; }
+    most=$((most / 1024))
+    [ "$most" -le "${peak[$name]:-0}" ] || peak[$name]=$most
+}
+
+# The median of numbers.
+median()
+{
+    printf '%s\n' "$@" | sort -g | awk '{ v[NR] = $1 }
+        END { n = int((NR + 1) / 2)
+              print NR % 2 ? v[n] : (v[n] + v[n + 1]) / 2 }'
+}
+
+# Median wall seconds of what was timed under a name.
+wall_of()
+{
+    # shellcheck disable=SC2086
+    median ${wall[$1]}
+}
+
+ratio()
+{
+    awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", a / (b > 0 ? b : 0.01) }'
+}
+
+megabytes()
+{
+    du -cb "$@" | tail -1 | awk '{ printf "%.0f", $1 / 1000000 }'
+}
+
+bench_machine()
+{
+    printf '%s, %d processors, MariaDB %s, %s\n' "$(uname -m)" "$(nproc)" \
+        "$("$(server_program)" --version | grep -o '[0-9.]*-MariaDB' |
+            head -1)" "$(date -u +%Y-%m-%d)"
+}
+
+# say LINE...: Markdown.
+bench_text=()
+say()
+{
+    printf '%s\n' "$@"
+    bench_text+=("$@")
+}
+
+# against WORK PEER PEER_SECONDS PITR_SECONDS WANTED [inverse]: a row of a
+# table that says how many times as fast pitr is (inverse: how many times the
+# peer's time it takes).
+against_head()
+{
+    say "| work | against | its s | pitr s | ratio | wanted |" \
+        "| --- | --- | ---: | ---: | ---: | ---: |"
+}
+
+against()
+{
+    local r
+    if [ "${6:-}" = inverse ]; then
+        r=$(ratio "$4" "$3")
+    else
+        r=$(ratio "$3" "$4")
+    fi
+    say "| $1 | $2 | $3 | $4 | $r | $5 |"
+}
+
+# chart FILE TITLE UNIT: bars of the lines "label<TAB>number" that are read.
+chart()
+{
+    [ -n "${BENCH_OUT:-}" ] || { cat >/dev/null; return 0; }
+    mkdir -p "$BENCH_OUT"
+    awk -F '\t' -v title="$2" -v unit="$3" '
+        { label[NR] = $1; v[NR] = $2; if ($2 > max) max = $2 }
+        END {
+            h = 40 + NR * 26
+            printf "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"720\""
+            printf " height=\"%d\" font-family=\"sans-serif\"", h
+            print " font-size=\"13\">"
+            print "<rect width=\"100%\" height=\"100%\" fill=\"white\"/>"
+            printf "<text x=\"10\" y=\"20\" font-weight=\"bold\">%s</text>\n", \
+                title
+            for (i = 1; i <= NR; i++) {
+                y = 34 + (i - 1) * 26
+                w = max > 0 ? 330 * v[i] / max : 0
+                c = label[i] ~ /^pitr/ ? "#1f6f54" : "#9aa5b1"
+                printf "<text x=\"300\" y=\"%d\" text-anchor=\"end\">%s", \
+                    y + 15, label[i]
+                print "</text>"
+                printf "<rect x=\"310\" y=\"%d\" width=\"%.1f\"", y, w
+                printf " height=\"20\" fill=\"%s\"/>\n", c
+                printf "<text x=\"%.1f\" y=\"%d\">%s %s</text>\n", \
+                    316 + w, y + 15, v[i], unit
+            }
+            print "</svg>"
+        }' >"$BENCH_OUT/$1.svg"
+}
+
+# The last thing a bench does.
+bench_end()
+{
+    [ -n "${BENCH_OUT:-}" ] || return 0
+    mkdir -p "$BENCH_OUT"
+    printf '%s\n' "${bench_text[@]}" >"$BENCH_OUT/$BENCH.md"
+}
+
+# bench_repository SOCKET: an account, keys, a configuration $D/pitr.conf and a
+# repository $D/repository for the server at that socket.
+bench_repository()
+{
+    sql "$1" "CREATE USER pitr@localhost IDENTIFIED BY 'b'"
+    (umask 077 && echo b >"$D/password")
+    cat >"$D/pitr.conf" <<CONF
+[b]
+socket = $1
+user = pitr
+password_file = $D/password
+repository = $D/repository
+signing_key = $D/signing.key
+CONF
+    "$pitr" check --config "$D/pitr.conf" --grants |
+        mysql_client --socket="$1"
+    "$pitr" keygen --out "$D/key" --no-passphrase >/dev/null
+    "$pitr" init --config "$D/pitr.conf" --recipient-file "$D/key.pub" \
+        --secret-key "$D/key" >/dev/null
+}
