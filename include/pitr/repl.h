@@ -52,6 +52,9 @@ int repl_next(struct repl *r, uint64_t wait_us, enum repl_got *got,
  * acknowledgement includes earlier ones.  Invalidates a borrowed event.
  */
 bool repl_wants_ack(const struct repl *r);
+/* Is it a semi-synchronous replica?  Not where the server had that switched off
+ * when it connected. */
+bool repl_acknowledges(const struct repl *r);
 int repl_ack(struct repl *r, const char *file, uint64_t offset);
 /* Where the server is: file name and 64-bit offset after the last event. */
 const char *repl_file(const struct repl *r); /* borrowed, "" before known */

@@ -99,7 +99,8 @@ struct stream {
 enum outcome {
     OUTCOME_GO_ON,
     OUTCOME_END,    /* a stop was asked, or all is in that was asked for */
-    OUTCOME_AGAIN,  /* the log's end was seen too early: connect again */
+    OUTCOME_AGAIN,  /* connect again: the log's end was seen too early, or the
+                       server has begun to wait for acknowledgements */
     OUTCOME_SOURCE, /* err is the server's or the connection's */
     OUTCOME_FAULT,  /* err is the repository's */
 };

@@ -218,6 +218,12 @@ tick(struct stream *s, bool quiet)
         what = OUTCOME_FAULT;
     if (what == OUTCOME_GO_ON && ack_settle(s) < 0)
         what = OUTCOME_SOURCE;
+    if (what == OUTCOME_GO_ON && s->semi.enabled &&
+        !repl_acknowledges(s->repl)) {
+        log_info("semi-sync was switched on: connecting again, to acknowledge");
+        s->semi.enabled = false;
+        what = OUTCOME_AGAIN;
+    }
     stream_tell(s, false);
     return what;
 }

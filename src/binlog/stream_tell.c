@@ -118,6 +118,6 @@ semisync_ask(struct stream *s)
             s->semi.clients = strtoull(value, NULL, 10);
     }
     db_result_free(&r);
-    semisync_is(s, on && s->semi.enabled);
+    semisync_is(s, on && s->semi.enabled && repl_acknowledges(s->repl));
     return 0;
 }

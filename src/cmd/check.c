@@ -9,6 +9,7 @@
 #include <strings.h>
 #include <sys/statvfs.h>
 
+#include "check.h"
 #include "cmd.h"
 #include "pitr/dump.h"
 #include "pitr/err.h"
@@ -33,14 +34,8 @@ static const struct opt check_opts[] = {
         "how long the marker may take to arrive", NULL},
     {0}};
 
-/* What was found so far. */
-struct findings {
-    struct buf text;
-    unsigned faults, warnings;
-    enum err_kind kind; /* of the first fault */
-};
-
-static void PRINTF(2, 3) good(struct findings *f, const char *fmt, ...)
+void
+check_good(struct findings *f, const char *fmt, ...)
 {
     char line[512];
     va_list ap;
@@ -51,7 +46,8 @@ static void PRINTF(2, 3) good(struct findings *f, const char *fmt, ...)
     buf_fmt(&f->text, "ok    %s\n", line);
 }
 
-static void PRINTF(2, 3) doubt(struct findings *f, const char *fmt, ...)
+void
+check_doubt(struct findings *f, const char *fmt, ...)
 {
     char line[1024];
     va_list ap;
@@ -63,9 +59,8 @@ static void PRINTF(2, 3) doubt(struct findings *f, const char *fmt, ...)
     f->warnings++;
 }
 
-/* The thread's error as a finding. */
-static void
-fault(struct findings *f)
+void
+check_fault(struct findings *f)
 {
     buf_fmt(&f->text, "FAIL  %s\n", err_text());
     if (*err_hint_text() != '\0')
@@ -105,8 +100,8 @@ static const struct setting {
         "binlog_checksum=CRC32"},
 };
 
-static int
-variable(struct db *db, const char *name, char **out)
+int
+check_variable(struct db *db, const char *name, char **out)
 {
     int rc = db_value(db, out, "SELECT @@GLOBAL.%s", name);
 
@@ -120,15 +115,15 @@ check_log_bin(struct db *db, struct findings *f)
 {
     char *on = NULL;
 
-    if (variable(db, "log_bin", &on) < 0) {
-        fault(f);
+    if (check_variable(db, "log_bin", &on) < 0) {
+        check_fault(f);
     } else if (!is_on(on)) {
         err_set(ERR_FAILED, "the server writes no binary log (log_bin=OFF)");
         err_hint("Set log_bin in its configuration, e.g. [mariadb] log_bin, "
                  "server_id=1, and restart it.");
-        fault(f);
+        check_fault(f);
     } else {
-        good(f, "log_bin is on");
+        check_good(f, "log_bin is on");
     }
     free(on);
 }
@@ -142,12 +137,12 @@ check_settings(struct db *db, struct findings *f)
         const struct setting *s = &settings[i];
 
         v = NULL;
-        if (variable(db, s->name, &v) < 0)
-            fault(f);
+        if (check_variable(db, s->name, &v) < 0)
+            check_fault(f);
         else if (strcasecmp(v, s->want) != 0)
-            doubt(f, "%s=%s: %s", s->name, v, s->advice);
+            check_doubt(f, "%s=%s: %s", s->name, v, s->advice);
         else
-            good(f, "%s=%s", s->name, v);
+            check_good(f, "%s=%s", s->name, v);
         free(v);
     }
 }
@@ -159,30 +154,30 @@ check_expiry(struct db *db, struct findings *f)
     char *v = NULL;
     uint64_t s;
 
-    if (variable(db, "expire_logs_days", &v) < 0) {
-        fault(f);
+    if (check_variable(db, "expire_logs_days", &v) < 0) {
+        check_fault(f);
         return;
     }
     s = (uint64_t)(strtod(v, NULL) * 86400);
     free(v);
     v = NULL;
     if (db_version(db) >= 100601 &&
-        variable(db, "binlog_expire_logs_seconds", &v) == 0 &&
+        check_variable(db, "binlog_expire_logs_seconds", &v) == 0 &&
         strtoull(v, NULL, 10) > 0)
         s = strtoull(v, NULL, 10);
     free(v);
     err_clear();
     if (s == 0)
-        doubt(f,
+        check_doubt(f,
             "binary logs are never purged: watch the disk, or set "
             "expire_logs_days");
     else if (s < 2 * 86400)
-        doubt(f,
+        check_doubt(f,
             "binary logs are purged after %.1f hours: a stream that "
             "stands still for longer leaves a gap; keep 2 days or more",
             (double)s / 3600);
     else
-        good(f, "binary logs are kept for %.1f days", (double)s / 86400);
+        check_good(f, "binary logs are kept for %.1f days", (double)s / 86400);
 }
 
 /* What is filtered out of the log cannot be restored from it. */
@@ -193,19 +188,19 @@ check_filters(struct db *db, struct findings *f)
     const char *db_do, *db_ignore;
 
     if (db_query(db, &r, "SHOW MASTER STATUS") < 0) {
-        fault(f);
+        check_fault(f);
         return;
     }
     if (r.rows > 0) {
         db_do = db_cell_by(&r, 0, "Binlog_Do_DB");
         db_ignore = db_cell_by(&r, 0, "Binlog_Ignore_DB");
         if ((db_do != NULL && *db_do) || (db_ignore != NULL && *db_ignore))
-            doubt(f,
+            check_doubt(f,
                 "binlog_do_db/binlog_ignore_db are set: writes to some "
                 "schemas are not in the log and only as new as the last "
                 "backup");
         else
-            good(f, "the log has writes to every schema");
+            check_good(f, "the log has writes to every schema");
     }
     db_result_free(&r);
 }
@@ -216,14 +211,14 @@ check_server_id(struct db *db, struct findings *f)
     uint64_t id;
 
     if (db_value_u64(db, &id, "SELECT @@GLOBAL.server_id") < 0)
-        fault(f);
+        check_fault(f);
     else if (id <= 1)
-        doubt(f,
+        check_doubt(f,
             "server_id=%" PRIu64 " is the default: servers that share it "
             "cannot be told apart; give each its own",
             id);
     else
-        good(f, "server_id=%" PRIu64, id);
+        check_good(f, "server_id=%" PRIu64, id);
 }
 
 static void
@@ -239,9 +234,9 @@ check_grants(struct db *db, struct findings *f)
         rc = -1;
     }
     if (rc < 0)
-        fault(f);
+        check_fault(f);
     else
-        good(f, "the account has the privileges that it needs");
+        check_good(f, "the account has the privileges that it needs");
     buf_free(&missing);
 }
 
@@ -256,15 +251,16 @@ check_space(const struct repo *r, struct findings *f)
 
     if (statvfs(r->local_path, &v) != 0) {
         err_sys(ERR_FAILED, "%s", r->local_path);
-        fault(f);
+        check_fault(f);
         return;
     }
     left = (uint64_t)v.f_bavail * v.f_frsize;
     if (left < v.f_blocks * v.f_frsize / 20)
-        doubt(f, "only %s are left on the repository's disk",
+        check_doubt(f, "only %s are left on the repository's disk",
             size_text(left, text));
     else
-        good(f, "%s are left on the repository's disk", size_text(left, text));
+        check_good(
+            f, "%s are left on the repository's disk", size_text(left, text));
 }
 
 static int
@@ -332,11 +328,11 @@ check_marker(
             err_hint("Start \"pitr stream\" (as a service), then check "
                      "again.");
         }
-        fault(f);
+        check_fault(f);
         return;
     }
     if (write_marker(db, &marker) < 0) {
-        fault(f);
+        check_fault(f);
         return;
     }
     while ((there = tail_has(r, &marker)) == 0 &&
@@ -351,9 +347,9 @@ check_marker(
                  "server, or lag.");
     }
     if (there <= 0)
-        fault(f);
+        check_fault(f);
     else
-        good(f, "a marker (GTID %s) was in the repository after %s",
+        check_good(f, "a marker (GTID %s) was in the repository after %s",
             gtid_text(&marker, text), time_span(time_mono_us() - begun, took));
 }
 
@@ -364,22 +360,23 @@ check_repository(const struct conf_server *s, struct findings *f)
     struct catalog *c;
 
     if (r == NULL) {
-        fault(f);
+        check_fault(f);
         return NULL;
     }
-    good(f, "repository %s, signing key %s", s->repository, s->signing_key);
+    check_good(
+        f, "repository %s, signing key %s", s->repository, s->signing_key);
     check_space(r, f);
     if ((c = catalog_load(r)) == NULL)
-        fault(f);
+        check_fault(f);
     else if (c->backups == 0)
-        doubt(f, "there is no backup yet: run \"pitr backup\"");
+        check_doubt(f, "there is no backup yet: run \"pitr backup\"");
     else if (c->breaks > 0) {
         err_set(
             ERR_VERIFY, "the log is broken: %s", catalog_break(c, 0)->broken);
-        fault(f);
+        check_fault(f);
     } else
-        good(f, "%zu backup%s, %zu segment%s, every link holds", c->backups,
-            c->backups == 1 ? "" : "s", c->segments,
+        check_good(f, "%zu backup%s, %zu segment%s, every link holds",
+            c->backups, c->backups == 1 ? "" : "s", c->segments,
             c->segments == 1 ? "" : "s");
     catalog_free(c);
     return r;
@@ -425,10 +422,10 @@ check_connection(
 
     if (cmd_conn_open(s, conn) < 0 ||
         (db = db_open(&conn->conf, "source")) == NULL) {
-        fault(f);
+        check_fault(f);
         return NULL;
     }
-    good(f, "MariaDB %s at %s", db_version_text(db), db_where(db));
+    check_good(f, "MariaDB %s at %s", db_version_text(db), db_where(db));
     return db;
 }
 
@@ -469,10 +466,12 @@ check_run(void *arg)
         check_expiry(db, &f);
         check_filters(db, &f);
         check_grants(db, &f);
+        check_semisync(db, s, &f);
     }
     repo = check_repository(s, &f);
     if (db != NULL && repo != NULL)
         check_marker(o, db, repo, &f);
+    check_vaults(s, &f);
     db_close(db);
     repo_close(repo);
     cmd_conn_free(&conn);

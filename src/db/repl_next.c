@@ -218,6 +218,12 @@ repl_wants_ack(const struct repl *r)
     return r->wants_ack;
 }
 
+bool
+repl_acknowledges(const struct repl *r)
+{
+    return r->semisync;
+}
+
 int
 repl_ack(struct repl *r, const char *file, uint64_t offset)
 {

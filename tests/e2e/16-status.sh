@@ -30,7 +30,7 @@ metric()
 }
 
 vault_up
-source_server --rpl-semi-sync-master-enabled=ON \
+source_server --rpl-semi-sync-master-wait-point=AFTER_SYNC \
     --rpl-semi-sync-master-timeout=800
 sql "$SRC" "CREATE DATABASE d; USE d; CREATE TABLE t (id INT PRIMARY KEY);
     INSERT INTO t SELECT seq FROM seq_1_to_500"
@@ -45,10 +45,16 @@ finds no_backup no_stream vault_never || fail "an empty repository"
 say "all is fine, in every form"
 pitr backup >/dev/null
 stream_start
-sql "$SRC" "INSERT INTO d.t VALUES (1000)"
-streamed
+found 20 semisync_off
+# Switched on later, the stream becomes a replica that acknowledges.
+sql "$SRC" "SET GLOBAL rpl_semi_sync_master_enabled = ON"
 wait_until 10 grep -q "semisync_on 1" "$REPO/.state-stream"
+sql "$SRC" "INSERT INTO d.t VALUES (1000)"
 found 20
+pitr check >"$T/said" 2>&1 || true
+said "ok .*wait_point=AFTER_SYNC" "ok .*waits for pitr alone" \
+    "ok .*append-only" "ok .*reached, and it is this" \
+    "ok .*are left there, and what is written is synced"
 expect_exit 0 pitr status --metrics-file "$T/pitr.prom"
 said "^src: fine" "backup .*500 rows" "stream .*connected" \
     "semi-sync .*waits for it" "vault .*up to date" "head .*\." "GTID 0-1-"
@@ -86,17 +92,13 @@ wait_until 20 grep -q "does not wait for ack" "$T/stream.log" ||
 # The next commit that is acknowledged brings it back.
 sql "$SRC" "INSERT INTO d.t VALUES (1002)"
 found 20
-sql "$SRC" "SET GLOBAL rpl_semi_sync_master_enabled = OFF"
-found 20 semisync_off
-sql "$SRC" "SET GLOBAL rpl_semi_sync_master_enabled = ON"
-found 20
-
 say "the server is gone"
 server_stop "$T/src" KILL
 found 20 stream_interrupted
 expect_exit 3 pitr status
 said "interrupted for"
 server_start "$T/src"
+sql "$SRC" "SET GLOBAL rpl_semi_sync_master_enabled = ON"
 found 20
 
 say "a backup that is smaller than the one before, and one that was killed"

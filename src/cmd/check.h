@@ -1,0 +1,31 @@
+/*
+ * check.h -- what the files of `check` share: findings.
+ */
+#ifndef PITR_CMD_CHECK_H
+#define PITR_CMD_CHECK_H
+
+#include "pitr/buf.h"
+#include "pitr/conf.h"
+#include "pitr/db.h"
+#include "pitr/err.h"
+
+/* What was found so far. */
+struct findings {
+    struct buf text;
+    unsigned faults, warnings;
+    enum err_kind kind; /* of the first fault */
+};
+void check_good(struct findings *f, const char *fmt, ...) PRINTF(2, 3);
+void check_doubt(struct findings *f, const char *fmt, ...) PRINTF(2, 3);
+void check_fault(struct findings *f); /* the thread's error as a finding */
+
+/* A global variable's value, owned; -1 where the server has none. */
+int check_variable(struct db *db, const char *name, char **out);
+
+/* check_semisync.c: does the server wait, and for whom? */
+void check_semisync(
+    struct db *db, const struct conf_server *s, struct findings *f);
+/* check_vaults.c */
+void check_vaults(const struct conf_server *s, struct findings *f);
+
+#endif
