@@ -76,6 +76,7 @@ expect_exit 2 pitr status --json --zabbix
 
 say "the vault goes away"
 vault_down
+sql "$SRC" "INSERT INTO d.t VALUES (1010)"
 found 20 vault_away
 expect_exit 3 pitr status
 said "vault .*NOT connected" "last failure"
