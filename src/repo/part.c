@@ -7,14 +7,15 @@
 #include "pitr/mem.h"
 #include "pitr/part.h"
 
-#define PART_MAGIC "PTROWS1\n"
+#define PART_MAGIC "PTROWS2\n"
 #define BLOCK_HEAD 12
 /* A row is at most a packet of the server: 1 GiB. */
 #define BLOCK_MAX ((1u << 30) + (1u << 20))
 
 struct part_writer {
     struct sink *out;
-    struct buf block; /* head and rows of the block being filled */
+    struct buf sizes, block; /* of the block being filled: head and sizes of
+                                the rows, and the rows */
     uint32_t table, rows;
     uint64_t bytes;
 };
@@ -48,10 +49,12 @@ write_block(struct part_writer *w)
 {
     if (w->rows == 0)
         return 0;
-    put_u32(w->block.data, w->table);
-    put_u32(w->block.data + 4, w->rows);
-    put_u32(w->block.data + 8, (uint32_t)(w->block.len - BLOCK_HEAD));
-    if (sink_write(w->out, w->block.data, w->block.len) < 0)
+    put_u32(w->sizes.data, w->table);
+    put_u32(w->sizes.data + 4, w->rows);
+    put_u32(w->sizes.data + 8,
+        (uint32_t)(w->sizes.len - BLOCK_HEAD + w->block.len));
+    if (sink_write(w->out, w->sizes.data, w->sizes.len) < 0 ||
+        sink_write(w->out, w->block.data, w->block.len) < 0)
         return -1;
     w->rows = 0;
     if (w->block.cap > 4 * PART_BLOCK) /* one huge row: give it back */
@@ -67,18 +70,19 @@ part_write_row(
     if (size > BLOCK_MAX - 4)
         return err_set(ERR_FAILED, "a row of %zu bytes is too large", size);
     if (w->rows > 0 &&
-        (w->table != table || w->block.len + size > PART_BLOCK) &&
+        (w->table != table ||
+            w->sizes.len + w->block.len + size > PART_BLOCK) &&
         write_block(w) < 0)
         return -1;
     if (w->rows == 0) {
         static const uint8_t head[BLOCK_HEAD];
 
-        buf_reset(&w->block);
-        buf_reserve(&w->block, MAX(size + 64, (size_t)PART_BLOCK));
-        buf_add(&w->block, head, sizeof head);
+        buf_reset(&w->sizes);
+        buf_add(&w->sizes, head, sizeof head);
+        buf_reserve(&w->block, MAX(size, (size_t)PART_BLOCK));
         w->table = table;
     }
-    buf_u32(&w->block, (uint32_t)size);
+    buf_u32(&w->sizes, (uint32_t)size);
     buf_add(&w->block, row, size);
     w->rows++;
     w->bytes += size;
@@ -108,6 +112,7 @@ part_writer_free(struct part_writer *w)
     if (w == NULL)
         return;
     sink_free(w->out);
+    buf_free(&w->sizes);
     buf_free(&w->block);
     free(w);
 }
@@ -115,7 +120,7 @@ part_writer_free(struct part_writer *w)
 struct part_reader {
     struct source *in;
     struct buf block;
-    struct cur rest; /* of the block */
+    struct cur sizes, rest; /* of the block, what is not read yet */
     uint32_t table, rows;
     bool started, ended;
 };
@@ -178,7 +183,8 @@ next_block(struct part_reader *r)
     bytes = cur_u32(&c);
     if (r->table == PART_TABLE_END && r->rows == 0 && bytes == 0)
         return check_end(r);
-    if (r->table == PART_TABLE_END || r->rows == 0 || bytes > BLOCK_MAX)
+    if (r->table == PART_TABLE_END || r->rows == 0 || bytes > BLOCK_MAX ||
+        r->rows > bytes / 4)
         return err_set(ERR_VERIFY, "a row part has an impossible block");
     if (r->block.cap > 4 * PART_BLOCK && bytes <= PART_BLOCK)
         buf_free(&r->block);
@@ -187,6 +193,8 @@ next_block(struct part_reader *r)
     if (read_exactly(r, r->block.data, bytes) < 0)
         return -1;
     r->rest = cur_of(r->block.data, bytes);
+    r->sizes = cur_of(r->block.data, r->rows * 4);
+    cur_bytes(&r->rest, r->rows * 4);
     return 1;
 }
 
@@ -205,7 +213,7 @@ part_read_row(
             return -1;
     }
     *table = r->table;
-    *size = cur_u32(&r->rest);
+    *size = cur_u32(&r->sizes);
     *row = cur_bytes(&r->rest, *size);
     if (r->rest.bad)
         return err_set(ERR_VERIFY, "a block of rows ends inside a row");

@@ -130,7 +130,7 @@ test_blocks(void **state)
         v[i] = (struct row){0, i % 50 == 0 ? PART_BLOCK + i : 1000 + i};
     part_of(v, NELEM(v), &part);
     c = cur_of(part.data, part.len);
-    assert_memory_equal(cur_bytes(&c, 8), "PTROWS1\n", 8);
+    assert_memory_equal(cur_bytes(&c, 8), "PTROWS2\n", 8);
     for (;;) {
         table = cur_u32(&c);
         rows = cur_u32(&c);
@@ -197,7 +197,7 @@ test_flipped(void **state)
     static const size_t structure[] = {0, 7, /* magic */
         8 + 4, 8 + 8,                        /* rows, bytes of the block */
         8 + 12,                              /* size of the first row */
-        8 + 12 + 4 + 5};                     /* of the second */
+        8 + 12 + 4};                         /* of the second */
     struct buf part = {0};
 
     (void)state;
@@ -233,7 +233,7 @@ test_impossible(void **state)
     for (size_t i = 0; i < NELEM(heads); i++) {
         struct buf b = {0};
 
-        buf_str(&b, "PTROWS1\n");
+        buf_str(&b, "PTROWS2\n");
         for (int k = 0; k < 3; k++)
             buf_u32(&b, heads[i][k]);
         buf_u32(&b, 0); /* an empty row */
