@@ -14,8 +14,8 @@
 #include "pitr/stop.h"
 
 static const struct command *const commands[] = {&cmd_keygen, &cmd_init,
-    &cmd_check, &cmd_backup, &cmd_stream, &cmd_ship, &cmd_list, &cmd_status, &cmd_restore,
-    &cmd_verify, &cmd_expire, &cmd_keep};
+    &cmd_check, &cmd_backup, &cmd_stream, &cmd_ship, &cmd_list, &cmd_status,
+    &cmd_restore, &cmd_verify, &cmd_expire, &cmd_keep, &cmd_rekey, &cmd_rewrap};
 
 static void
 help(FILE *out)

@@ -9,6 +9,10 @@
  *   backup/ID/schema            what is not rows
  *   backup/ID/manifest          published last: makes the backup count
  *   binlog/EEEE-SSSSSSSSSS-TIME segments; see segment.h
+ *   slots/TIME-NNNN             file keys for recipients that came later
+ *
+ * The file is never changed: who signs or who can read is changed by another
+ * generation of it, "repository-NNNNNN", which the one before hands over.
  */
 #ifndef PITR_REPO_H
 #define PITR_REPO_H
@@ -24,11 +28,14 @@ struct repo {
     uint8_t id[REPO_ID_SIZE];
     char *server;
     uint64_t created_us;
-    uint8_t signer[32];          /* whose signatures count */
+    uint32_t generation;         /* of its file, the one that counts */
+    uint8_t signer[32];          /* who signs now */
     struct public_key recipients[SEAL_RECIPIENTS_MAX];
     size_t n_recipients;
     struct signing_key *signing; /* NULL where only reading */
     char *local_path;            /* NULL on a vault */
+    struct repo_chain *chain;    /* the generations; opaque */
+    struct slots *slots;         /* likewise; see slots.c */
 };
 
 /*
@@ -55,12 +62,34 @@ void repo_close(struct repo *r); /* NULL is fine */
 
 /*
  * May the reader trust the repository's signer?  With an endorsement by key's
- * identity, or with expect (32 bytes, may be NULL) equal to it: 0.  Otherwise
+ * identity, or with expect (32 bytes, may be NULL) equal to it, of any of its
+ * generations (each vouches for those after it, and names the one before): 0.
+ * Otherwise
  * warns, once, with the signer's text to compare, and returns 0; -1 with
  * ERR_VERIFY where an endorsement or expect says otherwise.
  */
 int repo_trust(struct repo *r, const struct secret_key *key,
     const uint8_t *expect);
+
+/*
+ * Make the next generation of a local repository's file, for new recipients (n
+ * of them; what exists is not sealed to them by that), a new signing key, or
+ * both.  It is handed over by the signing key (r was opened to write), or by
+ * `recovery`, the key of one of its recipients, where that is given.  It lists
+ * what there is: what the former signer signs from now on does not count.
+ * Backup and stream must not run (ERR_LOCKED).
+ */
+struct repo_rekey {
+    const struct public_key *recipients; /* NULL: as they are */
+    size_t n;
+    const char *new_signing; /* file to make; NULL: the signer stays */
+    const struct secret_key *recovery; /* NULL: the signing key hands over */
+    uint32_t from; /* the generation that it follows on, where those after it
+                      were made by a thief; 0: the newest */
+};
+int repo_rekey(struct repo *r, const struct repo_rekey *how);
+/* Can the key open what is written from now on? */
+bool repo_is_recipient(const struct repo *r, const struct public_key *k);
 
 /* One writer of a kind ("backup", "stream") at a time: ERR_LOCKED. */
 struct lock *repo_lock(const struct repo *r, const char *what);
@@ -75,6 +104,11 @@ struct sink *repo_put(struct repo *r, enum seal_kind kind, const char *name,
 /* What has to be so of an object of this repository; name is borrowed. */
 struct seal_expect repo_expect(
     const struct repo *r, enum seal_kind kind, const char *name);
+/* The chain of an object that may be growing: up to length; see open_source().
+ * With slots that came later. */
+struct source *repo_open_object(struct repo *r, enum seal_kind kind,
+    const char *name, const struct secret_key *key, uint64_t length,
+    const uint8_t digest[DIGEST_SIZE]);
 /* The chain store -> open -> unzstd of a closed object; see open_source(). */
 struct source *repo_get(struct repo *r, enum seal_kind kind, const char *name,
     const struct secret_key *key, const uint8_t digest[DIGEST_SIZE]);

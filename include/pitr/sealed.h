@@ -147,6 +147,46 @@ struct source *open_source(struct source *src, const struct seal_expect *want,
     const struct secret_key *key, uint64_t length,
     const uint8_t digest[DIGEST_SIZE], struct seal_header *header_out);
 
+/*
+ * --- other recipients ---
+ *
+ * An object is not written again.  For a recipient that its header has no slot
+ * for, the file key sealed to that one is kept elsewhere (repo.h).  What is
+ * found there need not be trusted: with a wrong file key no frame opens.
+ */
+
+#define SEAL_SLOT_SIZE 80 /* crypto_box_seal of a file key */
+
+struct seal_more {
+    /* The slot of the object with this header digest for this key: 1, 0 where
+     * there is none, -1. */
+    int (*find)(void *arg, const uint8_t header[DIGEST_SIZE],
+        const uint8_t id[KEY_ID_SIZE], uint8_t slot[SEAL_SLOT_SIZE]);
+    void *arg;
+};
+/* As open_source(); more may be NULL. */
+struct source *open_source_more(struct source *src,
+    const struct seal_expect *want, const struct secret_key *key,
+    uint64_t length, const uint8_t digest[DIGEST_SIZE],
+    struct seal_header *header_out, const struct seal_more *more);
+
+struct seal_rewrapped {
+    uint8_t header[DIGEST_SIZE];
+    unsigned n;
+    struct {
+        uint8_t id[KEY_ID_SIZE];
+        uint8_t slot[SEAL_SLOT_SIZE];
+    } v[SEAL_RECIPIENTS_MAX];
+};
+/*
+ * Seal the file key of the object src (borrowed; only its header is read) to
+ * those of n recipients who have no slot yet, neither in its header nor in
+ * more.  -1: ERR_KEY where key does not open it.
+ */
+int seal_rewrap(struct source *src, const struct seal_expect *want,
+    const struct secret_key *key, const struct seal_more *more,
+    const struct public_key *to, size_t n, struct seal_rewrapped *out);
+
 const char *seal_kind_text(enum seal_kind kind); /* "manifest", ... */
 
 #endif

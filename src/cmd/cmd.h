@@ -13,8 +13,8 @@
 #include "pitr/repo.h"
 
 extern const struct command cmd_keygen, cmd_init, cmd_check, cmd_backup,
-    cmd_stream, cmd_ship, cmd_list, cmd_status, cmd_restore, cmd_verify, cmd_expire,
-    cmd_keep;
+    cmd_stream, cmd_ship, cmd_list, cmd_status, cmd_restore, cmd_verify,
+    cmd_expire, cmd_keep, cmd_rekey, cmd_rewrap;
 
 /* The section that the command works on; ERR_USAGE where none was chosen. */
 const struct conf_server *cmd_section(const struct common *c);
@@ -61,12 +61,26 @@ int cmd_head(struct repo *r, const struct catalog *c, const char *expect,
             "where it is remembered how far it went; none: nowhere", NULL      \
     }
 
+/* --- recipients (recipients.c) --- */
+
+struct recipients {
+    struct public_key v[SEAL_RECIPIENTS_MAX];
+    size_t n;
+};
+/* Those of the lists, as texts and as files.  One twice is ERR_USAGE. */
+int recipients_add(struct recipients *r, const struct opt_list *texts,
+    const struct opt_list *files);
+/* A public key, or its id. */
+int recipients_remove(struct recipients *r, const char *which);
+
 unsigned cmd_jobs(unsigned asked); /* 0: as many as there are processors */
 
 /* --- reports, for people, on standard output (report.c) --- */
 
 /* "GTID 0-1-5 of 2022-05-02 16:03:00 +0200 (14:03:00 UTC)" */
 char *report_group(const struct event_gtid *g);
+/* A line for each recipient: its key id. */
+void report_recipients(const struct repo *r, struct buf *out);
 /* Print a text to standard output; ERR_FAILED where that fails (a full disk, a
  * closed pipe). */
 int report_out(const struct buf *text);

@@ -32,53 +32,11 @@ static const struct opt init_opts[] = {
         "where the new signing key goes", "signing_key"},
     {0}};
 
-struct recipients {
-    struct public_key v[SEAL_RECIPIENTS_MAX];
-    size_t n;
-};
-
-static int
-add_recipient(struct recipients *r, const char *text)
-{
-    if (r->n == SEAL_RECIPIENTS_MAX)
-        return err_set(ERR_USAGE, "there are more than %d recipients",
-            SEAL_RECIPIENTS_MAX);
-    if (public_key_parse(text, &r->v[r->n]) < 0)
-        return err_wrap("--recipient %s", text);
-    for (size_t i = 0; i < r->n; i++)
-        if (memcmp(&r->v[i], &r->v[r->n], sizeof r->v[0]) == 0)
-            return err_set(ERR_USAGE, "recipient %s is there twice", text);
-    r->n++;
-    return 0;
-}
-
-static int
-add_recipient_file(struct recipients *r, const char *path)
-{
-    struct buf text = {0};
-    int rc = file_read(path, 4096, &text);
-
-    if (rc > 0)
-        rc = err_set(ERR_KEY, "there is no file %s", path);
-    if (rc == 0) {
-        while (text.len > 0 && strchr(" \t\r\n", text.data[text.len - 1]))
-            text.len--;
-        if ((rc = add_recipient(r, buf_cstr(&text))) < 0)
-            err_wrap("%s", path);
-    }
-    buf_free(&text);
-    return rc;
-}
-
 static int
 collect(const struct init *o, struct recipients *r)
 {
-    for (size_t i = 0; i < o->recipient.n; i++)
-        if (add_recipient(r, o->recipient.v[i]) < 0)
-            return -1;
-    for (size_t i = 0; i < o->recipient_file.n; i++)
-        if (add_recipient_file(r, o->recipient_file.v[i]) < 0)
-            return -1;
+    if (recipients_add(r, &o->recipient, &o->recipient_file) < 0)
+        return -1;
     if (r->n > 0)
         return 0;
     err_set(ERR_USAGE, "a repository needs at least one --recipient");

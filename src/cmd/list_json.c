@@ -92,6 +92,15 @@ list_json(const struct repo *r, const struct catalog *c,
     json_str(&j, "repository", id);
     json_str(&j, "server", r->server);
     json_str(&j, "signer", signer);
+    json_u64(&j, "generation", r->generation);
+    json_array(&j, "recipients");
+    for (size_t i = 0; i < r->n_recipients; i++) {
+        char *key = public_key_text(&r->recipients[i]);
+
+        json_str(&j, NULL, key);
+        free(key);
+    }
+    json_end_array(&j);
     json_array(&j, "backups");
     for (size_t i = 0; i < c->backups; i++)
         put_backup(&j, &c->backup[i], pins_has(pins, c->backup[i].id));

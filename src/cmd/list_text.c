@@ -89,6 +89,7 @@ list_text(const struct repo *r, const struct catalog *c,
 
     buf_fmt(out, "repository %s, server \"%s\"\n", store_where(r->store),
         r->server);
+    report_recipients(r, out);
     put_backups(c, pins, out);
     buf_str(out, "\nlog\n");
     if (c->segments == 0)

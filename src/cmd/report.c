@@ -2,6 +2,7 @@
  * report.c -- what commands print for people.
  */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "cmd.h"
 #include "pitr/err.h"
@@ -15,6 +16,21 @@ report_group(const struct event_gtid *g)
 
     return xasprintf("GTID %s of %s", gtid_text(&g->gtid, gtid),
         time_both(g->time_us, when));
+}
+
+void
+report_recipients(const struct repo *r, struct buf *out)
+{
+    uint8_t id[KEY_ID_SIZE];
+
+    for (size_t i = 0; i < r->n_recipients; i++) {
+        char *text;
+
+        public_key_id(&r->recipients[i], id);
+        text = base32_text(id, sizeof id);
+        buf_fmt(out, "recipient: %s\n", text);
+        free(text);
+    }
 }
 
 int

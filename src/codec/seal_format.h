@@ -17,7 +17,7 @@
 #define SEAL_HEADER_CONTEXT "pitr object header 1"
 #define SEAL_MARK_CONTEXT "pitr object mark 1"
 #define SEAL_SIGNATURE 64
-#define SEAL_SLOT_KEY 80 /* crypto_box_seal of a file key */
+#define SEAL_SLOT_KEY SEAL_SLOT_SIZE
 
 #define SEAL_REC_FRAME 1
 #define SEAL_REC_MARK 2

@@ -166,39 +166,66 @@ no_slot(const struct seal_walk *w, const uint8_t id[KEY_ID_SIZE])
         free(text);
     }
     err_set(ERR_KEY, "it is not sealed to the key %s", own);
-    err_hint("it opens with the recovery key of one of: %s", buf_cstr(&list));
+    err_hint("it opens with the recovery key of one of: %s; who has one can "
+             "let another open it with \"pitr rewrap\"",
+        buf_cstr(&list));
     buf_free(&list);
     free(own);
     return -1;
 }
 
-/* Take the file key out of the slot of key, start the stream with it. */
+/* The slot of key: in the header, or else in more. */
 static int
-stream_start(struct open *o, const struct secret_key *key)
+slot_find(const struct seal_walk *w, const struct secret_key *key,
+    const struct seal_more *more, uint8_t slot[SEAL_SLOT_KEY])
 {
-    const struct seal_slots *slots = &o->w.slots;
-    uint8_t id[KEY_ID_SIZE], *file_key;
-    unsigned i = 0;
-    int rc = -1;
+    uint8_t id[KEY_ID_SIZE];
+    int rc;
 
     public_key_id(&key->pub, id);
-    while (i < slots->n && memcmp(slots->v[i].id, id, KEY_ID_SIZE) != 0)
-        i++;
-    if (i == slots->n)
-        return no_slot(&o->w, id);
+    for (unsigned i = 0; i < w->slots.n; i++)
+        if (memcmp(w->slots.v[i].id, id, KEY_ID_SIZE) == 0) {
+            memcpy(slot, w->slots.v[i].key, SEAL_SLOT_KEY);
+            return 0;
+        }
+    rc = more == NULL ? 0 : more->find(more->arg, w->h.digest, id, slot);
+    if (rc == 0)
+        return no_slot(w, id);
+    return rc < 0 ? -1 : 0;
+}
+
+/* The file key of the object, in locked memory; NULL. */
+static uint8_t *
+file_key_open(const struct seal_walk *w, const struct secret_key *key,
+    const struct seal_more *more)
+{
+    uint8_t slot[SEAL_SLOT_KEY], *file_key;
+
+    if (slot_find(w, key, more, slot) < 0)
+        return NULL;
     file_key = locked_new(crypto_secretstream_xchacha20poly1305_KEYBYTES);
-    if (crypto_box_seal_open(file_key, slots->v[i].key, SEAL_SLOT_KEY,
-            key->pub.box, key->box_secret) != 0) {
-        err_set(ERR_VERIFY,
-            "its header is signed, but the file key in it "
-            "does not open");
-        err_hint("it was written by a faulty pitr; use another backup");
-    } else if (crypto_secretstream_xchacha20poly1305_init_pull(
-                   o->stream, slots->stream, file_key) != 0) {
-        err_set(ERR_VERIFY, "decryption could not be started");
-    } else {
-        rc = 0;
-    }
+    if (crypto_box_seal_open(
+            file_key, slot, SEAL_SLOT_KEY, key->pub.box, key->box_secret) == 0)
+        return file_key;
+    locked_free(file_key);
+    err_set(ERR_VERIFY,
+        "its header is signed, but the file key in it does not open");
+    err_hint("it was written by a faulty pitr; use another backup");
+    return NULL;
+}
+
+static int
+stream_start(
+    struct open *o, const struct secret_key *key, const struct seal_more *more)
+{
+    uint8_t *file_key = file_key_open(&o->w, key, more);
+    int rc = 0;
+
+    if (file_key == NULL)
+        return -1;
+    if (crypto_secretstream_xchacha20poly1305_init_pull(
+            o->stream, o->w.slots.stream, file_key) != 0)
+        rc = err_set(ERR_VERIFY, "decryption could not be started");
     locked_free(file_key);
     return rc;
 }
@@ -215,9 +242,10 @@ header_copy(const struct seal_header *h, struct seal_header *out)
 }
 
 struct source *
-open_source(struct source *src, const struct seal_expect *want,
+open_source_more(struct source *src, const struct seal_expect *want,
     const struct secret_key *key, uint64_t length,
-    const uint8_t digest[DIGEST_SIZE], struct seal_header *header_out)
+    const uint8_t digest[DIGEST_SIZE], struct seal_header *header_out,
+    const struct seal_more *more)
 {
     struct open *o;
 
@@ -230,7 +258,7 @@ open_source(struct source *src, const struct seal_expect *want,
     o->length = length;
     o->stream = locked_new(sizeof(*o->stream));
     if (seal_walk_start(&o->w, src, want, length) < 0 ||
-        stream_start(o, key) < 0) {
+        stream_start(o, key, more) < 0) {
         seal_wrap(want, &o->w.h);
         open_free(o);
         return NULL;
@@ -243,4 +271,73 @@ open_source(struct source *src, const struct seal_expect *want,
     if (header_out != NULL)
         header_copy(&o->w.h, header_out);
     return source_new(&open_ops, o);
+}
+
+struct source *
+open_source(struct source *src, const struct seal_expect *want,
+    const struct secret_key *key, uint64_t length,
+    const uint8_t digest[DIGEST_SIZE], struct seal_header *header_out)
+{
+    return open_source_more(src, want, key, length, digest, header_out, NULL);
+}
+
+/* --- for other recipients --- */
+
+/* 1 where this one has a slot already, 0, -1. */
+static int
+has_slot(const struct seal_walk *w, const struct seal_more *more,
+    const uint8_t id[KEY_ID_SIZE])
+{
+    uint8_t slot[SEAL_SLOT_KEY];
+
+    for (unsigned i = 0; i < w->slots.n; i++)
+        if (memcmp(w->slots.v[i].id, id, KEY_ID_SIZE) == 0)
+            return 1;
+    return more == NULL ? 0 : more->find(more->arg, w->h.digest, id, slot);
+}
+
+static int
+rewrap(const struct seal_walk *w, const struct secret_key *key,
+    const struct seal_more *more, const struct public_key *to, size_t n,
+    struct seal_rewrapped *out)
+{
+    uint8_t *file_key = file_key_open(w, key, more);
+    int rc = file_key == NULL ? -1 : 0;
+
+    memcpy(out->header, w->h.digest, DIGEST_SIZE);
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        public_key_id(&to[i], out->v[out->n].id);
+        if ((rc = has_slot(w, more, out->v[out->n].id)) == 1) {
+            rc = 0;
+            continue;
+        }
+        if (rc == 0 &&
+            crypto_box_seal(out->v[out->n].slot, file_key,
+                crypto_secretstream_xchacha20poly1305_KEYBYTES, to[i].box) != 0)
+            rc = err_set(
+                ERR_KEY, "recipient %zu is not a usable public key", i + 1);
+        out->n += rc == 0;
+    }
+    locked_free(file_key);
+    return rc;
+}
+
+int
+seal_rewrap(struct source *src, const struct seal_expect *want,
+    const struct secret_key *key, const struct seal_more *more,
+    const struct public_key *to, size_t n, struct seal_rewrapped *out)
+{
+    struct seal_walk w;
+    int rc = -1;
+
+    memset(out, 0, sizeof *out);
+    if (n > SEAL_RECIPIENTS_MAX)
+        return err_set(ERR_USAGE, "there are more than %d recipients",
+            SEAL_RECIPIENTS_MAX);
+    if (seal_walk_start(&w, src, want, 0) == 0)
+        rc = rewrap(&w, key, more, to, n, out);
+    if (rc < 0)
+        seal_wrap(want, &w.h);
+    seal_walk_free(&w);
+    return rc;
 }

@@ -9,6 +9,7 @@
 #include "pitr/catalog.h"
 #include "pitr/log.h"
 #include "pitr/mem.h"
+#include "repo_file.h"
 
 void
 catalog_free(struct catalog *c)
@@ -207,6 +208,10 @@ read_end(struct repo *r, struct segment_info *f, uint64_t limit)
     struct source *src = NULL;
     int rc = repo_peek(r, SEAL_SEGMENT, f->name, &h, &mark);
 
+    if (rc > 0 && limit != 0 && mark.offset + mark.size != limit) {
+        seal_mark_free(&mark); /* more was added than counts */
+        rc = 0;
+    }
     f->closed = rc > 0;
     if (rc == 0) { /* not closed: look for the mark from the front */
         seal_header_free(&h);
@@ -305,13 +310,24 @@ read_counted(struct repo *r, struct segment_info *f, struct segment_info *next)
 {
     const struct segment_start *link = next == NULL ? NULL : &next->start;
     bool linked = next != NULL && strcmp(link->prev_name, f->name) == 0;
+    const struct repo_file *end = repo_chain_log(r->chain, f->name);
     int rc;
 
     if (is_passed_over(f->name, f->start.seq, link)) {
         log_debug("%s counts as nothing: the log goes on around it", f->name);
         return 0;
     }
-    rc = read_end(r, f, linked ? link->prev_size : 0);
+    rc = read_end(r, f,
+        linked            ? link->prev_size
+            : end == NULL ? 0
+                          : end->log_size);
+    if (rc > 0 && end != NULL &&
+        memcmp(f->digest, end->log_digest, DIGEST_SIZE) != 0) {
+        segment_state_free(&f->state);
+        rc = err_set(ERR_VERIFY,
+            "%s is another object than was there when its signer was replaced",
+            f->name);
+    }
     if (rc == 0)
         log_debug("%s was begun and never written: passed over", f->name);
     if (rc >= 0 || err_kind() != ERR_VERIFY)

@@ -18,6 +18,7 @@
 #include "expire_priv.h"
 #include "pitr/log.h"
 #include "pitr/mem.h"
+#include "pitr/rewrap.h"
 #include "pitr/stop.h"
 #include "pitr/verify.h"
 
@@ -235,6 +236,20 @@ sweep_all(struct work *w)
     return rc;
 }
 
+/* Keys of what is gone. */
+static int
+sweep_slots(struct work *w)
+{
+    struct store_list now = {0};
+    size_t n = 0;
+    int rc = store_list(w->repo->store, "", false, &now);
+
+    if (rc == 0)
+        rc = rewrap_sweep(w->repo, &now, w->dry_run, &n, &w->report->bytes);
+    store_list_free(&now);
+    return rc < 0 ? err_wrap("slots") : 0;
+}
+
 /* --- all --- */
 
 static int
@@ -312,9 +327,9 @@ run(struct work *w)
     if (load(w) < 0 || plan(w) < 0)
         return -1;
     return remove_backups(w) < 0 || remove_passed_over(w) < 0 ||
-            remove_segments(w) < 0
+            remove_segments(w) < 0 || sweep_all(w) < 0
         ? -1
-        : sweep_all(w);
+        : sweep_slots(w);
 }
 
 int

@@ -73,7 +73,7 @@ head_of(struct repo *r, const struct catalog *c, struct head *out)
     char when[TIME_TEXT];
 
     memset(out, 0, sizeof *out);
-    out->generation = 1;
+    out->generation = r->generation;
     snprintf(out->backup, sizeof out->backup, "%s", b == NULL ? NONE : b->id);
     if (b != NULL && backup_digest(r, b->id, out->backup_digest) < 0)
         return -1;
@@ -287,8 +287,26 @@ check_log(struct repo *r, const struct catalog *c, const struct head *h)
                                                        : another(r, s->name);
 }
 
+static int
+check_generation(struct repo *r, const struct head *h)
+{
+    char *text;
+    int rc = 0;
+
+    if (r->generation < h->generation) {
+        text = xasprintf("generation %" PRIu32 " of its repository file is "
+                         "missing",
+            h->generation);
+        rc = withheld(r, h, text);
+        free(text);
+    }
+    return rc;
+}
+
 int
 head_check(struct repo *r, const struct catalog *c, const struct head *h)
 {
+    if (check_generation(r, h) < 0)
+        return -1;
     return check_backup(r, c, h) < 0 || check_log(r, c, h) < 0 ? -1 : 0;
 }

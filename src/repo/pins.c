@@ -15,6 +15,7 @@
 #include "pitr/log.h"
 #include "pitr/mem.h"
 #include "pitr/times.h"
+#include "repo_file.h"
 #include "ship_priv.h"
 
 #define PREFIX "pin/"
@@ -72,7 +73,8 @@ signature_line(const uint8_t sig[64])
 
 /* 1: that text, well signed; 0: another; -1: its signature is false. */
 static int
-is_text(const struct repo *r, const struct buf *is, const struct buf *want)
+is_text(const struct repo *r, const char *name, const struct buf *is,
+    const struct buf *want)
 {
     const char *at = (const char *)is->data + want->len + strlen(SIGNATURE);
     size_t n;
@@ -90,10 +92,23 @@ is_text(const struct repo *r, const struct buf *is, const struct buf *want)
     /* One spelling only. */
     if (line != NULL && strlen(line) == strlen(SIGNATURE) + n &&
         memcmp(line, at - strlen(SIGNATURE), strlen(line)) == 0)
-        rc = sign_check(r->signer, CONTEXT, want->data, want->len, sig);
+        rc = sign_check(repo_chain_signer(r->chain, name), CONTEXT, want->data,
+            want->len, sig);
     free(line);
     free(text);
     return rc < 0 ? err_set(ERR_VERIFY, "its signature does not match") : 1;
+}
+
+/* One that a former signer signed. */
+static bool
+is_as_listed(const struct repo *r, const char *name, const struct buf *text)
+{
+    size_t by;
+    const struct repo_listed *l = repo_chain_listed(r->chain, name, &by);
+    uint8_t digest[DIGEST_SIZE];
+
+    digest_of(text->data, text->len, digest);
+    return l == NULL || memcmp(l->digest, digest, DIGEST_SIZE) == 0;
 }
 
 int
@@ -109,11 +124,14 @@ pin_read(struct repo *r, const char *name, bool *pinned)
     for (int state = 1; rc == 0 && state >= 0; state--) {
         buf_reset(&want);
         format(r, id, when_us, state == 1, &want);
-        if ((rc = is_text(r, &is, &want)) > 0)
+        if ((rc = is_text(r, name, &is, &want)) > 0)
             *pinned = state == 1;
     }
     if (rc == 0)
         rc = err_set(ERR_VERIFY, "it is not what pitr has written");
+    if (rc > 0 && !is_as_listed(r, name, &is))
+        rc = err_set(ERR_VERIFY,
+            "it is another than was there when its signer was replaced");
     source_free(src);
     buf_free(&is);
     buf_free(&want);

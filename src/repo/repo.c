@@ -8,45 +8,38 @@
 #include "pitr/log.h"
 #include "pitr/mem.h"
 #include "repo_file.h"
+#include "slots.h"
 
+/* strict: to write, for which the newest generation has to be known. */
 static int
-load_file(struct repo *r, const char *path)
+load_file(struct repo *r, const char *path, bool strict)
 {
-    struct repo_file f;
-    struct buf text = {0};
-    struct source *src = NULL;
+    const struct repo_file *f;
     uint64_t size;
-    int rc = -1, there = store_stat(r->store, REPO_FILE, &size);
+    int there = store_stat(r->store, REPO_FILE, &size);
 
     if (there < 0)
-        goto out;
+        return -1;
     if (there == 0) {
         err_set(ERR_NOREPO,
             "%s is not a repository of pitr: it has no file "
             "\"%s\"",
             path, REPO_FILE);
-        err_hint("Check the path; \"pitr init\" makes a new repository.");
-        goto out;
+        return err_hint(
+            "Check the path; \"pitr init\" makes a new repository.");
     }
-    src = store_get(r->store, REPO_FILE);
-    if (src == NULL || source_slurp(src, REPO_FILE_MAX, &text) < 0 ||
-        repo_file_parse(text.data, text.len, &f) < 0) {
-        err_wrap("%s/%s", path, REPO_FILE);
-        goto out;
-    }
-    memcpy(r->id, f.id, sizeof r->id);
-    memcpy(r->signer, f.signer, sizeof r->signer);
-    memcpy(r->recipients, f.recipients, sizeof r->recipients);
-    r->n_recipients = f.n_recipients;
-    r->created_us = f.created_us;
-    r->server = xstrdup(f.server);
-    repo_file_free(&f);
-    rc = 0;
-
-out:
-    source_free(src);
-    buf_free(&text);
-    return rc;
+    r->chain = xcalloc(1, sizeof *r->chain);
+    if (repo_chain_load(r->store, strict, r->chain) < 0)
+        return -1;
+    f = &r->chain->file[r->chain->n - 1];
+    memcpy(r->id, f->id, sizeof r->id);
+    memcpy(r->signer, f->signer, sizeof r->signer);
+    memcpy(r->recipients, f->recipients, sizeof r->recipients);
+    r->n_recipients = f->n_recipients;
+    r->created_us = r->chain->file[0].created_us;
+    r->generation = f->generation;
+    r->server = xstrdup(f->server);
+    return 0;
 }
 
 static int
@@ -58,6 +51,11 @@ load_signing(struct repo *r, const char *signing_path)
         return 0;
     err_set(ERR_KEY, "%s is not the signing key of the repository %s",
         signing_path, store_where(r->store));
+    for (size_t i = 0; i < r->chain->n; i++)
+        if (memcmp(signing_key_public(r->signing), r->chain->file[i].signer,
+                32) == 0)
+            return err_hint("It was, until \"pitr rekey\" made another one; "
+                            "name that as signing_key in the configuration.");
     return err_hint("Each repository has its own; check signing_key in the "
                     "configuration.");
 }
@@ -72,7 +70,7 @@ repo_open_store(
     r->store = store;
     if (!store_is_vault(store))
         r->local_path = xstrdup(path);
-    if (load_file(r, path) < 0)
+    if (load_file(r, path, signing_path != NULL) < 0)
         goto fail;
     if (server != NULL && strcmp(server, r->server) != 0) {
         err_set(ERR_NOREPO,
@@ -107,43 +105,46 @@ repo_close(struct repo *r)
         return;
     store_close(r->store);
     signing_key_free(r->signing);
+    if (r->chain != NULL)
+        repo_chain_free(r->chain);
+    free(r->chain);
+    slots_free(r->slots);
     free(r->server);
     free(r->local_path);
     free(r);
 }
 
-/* 1 where the file holds an endorsement by the identity of key, 0 where it has
- * none by that key, -1 where it is false. */
+/* 1 where a generation holds an endorsement by the identity of key, 0 where
+ * none does, -1 where one is false. */
 static int
-endorsed_by(struct repo *r, const struct secret_key *key)
+endorsed_by(const struct repo *r, const struct secret_key *key)
 {
-    struct repo_file f;
-    struct buf text = {0}, b = {0};
-    struct source *src = store_get(r->store, REPO_FILE);
-    int rc = -1;
+    int rc = 0;
 
-    if (src == NULL || source_slurp(src, REPO_FILE_MAX, &text) < 0 ||
-        repo_file_parse(text.data, text.len, &f) < 0)
-        goto out;
-    rc = 0;
-    if (f.endorsed &&
-        memcmp(f.endorser, secret_key_public(key)->identity, 32) == 0) {
-        repo_endorsed_bytes(&f, &b);
-        rc = sign_check(f.endorser, REPO_ENDORSE_CONTEXT, b.data, b.len,
-                 f.endorsement) < 0
+    for (size_t i = 0; i < r->chain->n && rc >= 0; i++) {
+        const struct repo_file *f = &r->chain->file[i];
+        struct buf b = {0};
+
+        if (!f->endorsed ||
+            memcmp(f->endorser, secret_key_public(key)->identity, 32) != 0)
+            continue;
+        repo_endorsed_bytes(f, &b);
+        rc = sign_check(f->endorser, REPO_ENDORSE_CONTEXT, b.data, b.len,
+                 f->endorsement) < 0
             ? -1
             : 1;
+        buf_free(&b);
     }
-    /* What was trusted must be what is used. */
-    if (rc >= 0 && memcmp(f.signer, r->signer, 32) != 0)
-        rc = err_set(ERR_VERIFY, "the repository file changed meanwhile");
-    repo_file_free(&f);
-
-out:
-    source_free(src);
-    buf_free(&text);
-    buf_free(&b);
     return rc;
+}
+
+static bool
+has_signed(const struct repo *r, const uint8_t signer[32])
+{
+    for (size_t i = 0; i < r->chain->n; i++)
+        if (memcmp(signer, r->chain->file[i].signer, 32) == 0)
+            return true;
+    return false;
 }
 
 int
@@ -152,7 +153,7 @@ repo_trust(struct repo *r, const struct secret_key *key, const uint8_t *expect)
     char *is = signer_text(r->signer), *want = NULL;
     int rc = -1, endorsed = 0;
 
-    if (expect != NULL && memcmp(expect, r->signer, 32) != 0) {
+    if (expect != NULL && !has_signed(r, expect)) {
         want = signer_text(expect);
         err_set(ERR_VERIFY, "%s is signed by %s, not by %s as expected",
             store_where(r->store), is, want);
@@ -175,6 +176,15 @@ out:
     free(is);
     free(want);
     return rc;
+}
+
+bool
+repo_is_recipient(const struct repo *r, const struct public_key *k)
+{
+    for (size_t i = 0; i < r->n_recipients; i++)
+        if (memcmp(r->recipients[i].box, k->box, sizeof k->box) == 0)
+            return true;
+    return false;
 }
 
 struct lock *
@@ -222,17 +232,40 @@ repo_expect(const struct repo *r, enum seal_kind kind, const char *name)
         .repo_id = r->id,
         .server = r->server,
         .name = name,
-        .signer = r->signer};
+        .signer = repo_chain_signer(r->chain, name)};
+}
+
+struct source *
+repo_open_object(struct repo *r, enum seal_kind kind, const char *name,
+    const struct secret_key *key, uint64_t length,
+    const uint8_t digest[DIGEST_SIZE])
+{
+    struct seal_expect want = repo_expect(r, kind, name);
+    struct seal_more more = {.find = slots_find, .arg = r};
+
+    return open_source_more(
+        store_get(r->store, name), &want, key, length, digest, NULL, &more);
+}
+
+/* The digest that a generation has listed a manifest with; NULL. */
+static const uint8_t *
+pinned(const struct repo *r, enum seal_kind kind, const char *name)
+{
+    const struct repo_listed *p = NULL;
+    size_t by;
+
+    if (kind == SEAL_MANIFEST)
+        p = repo_chain_listed(r->chain, name, &by);
+    return p == NULL ? NULL : p->digest;
 }
 
 struct source *
 repo_get(struct repo *r, enum seal_kind kind, const char *name,
     const struct secret_key *key, const uint8_t digest[DIGEST_SIZE])
 {
-    struct seal_expect want = repo_expect(r, kind, name);
-
-    return unzstd_source(
-        open_source(store_get(r->store, name), &want, key, 0, digest, NULL), 0);
+    if (digest == NULL)
+        digest = pinned(r, kind, name);
+    return unzstd_source(repo_open_object(r, kind, name, key, 0, digest), 0);
 }
 
 /* The last mark of a closed object, by its tail.  The object may be growing:
@@ -268,12 +301,22 @@ repo_peek(struct repo *r, enum seal_kind kind, const char *name,
 {
     struct seal_expect want = repo_expect(r, kind, name);
     struct source *src = store_get(r->store, name);
+    const uint8_t *digest;
     int rc = -1;
 
     if (src == NULL || seal_read_header(src, &want, h) < 0)
         goto out;
     rc = 1;
-    if (mark != NULL && (rc = peek_mark(r, name, h, mark)) < 0)
+    if (mark != NULL)
+        rc = peek_mark(r, name, h, mark);
+    if (rc > 0 && mark != NULL && (digest = pinned(r, kind, name)) != NULL &&
+        memcmp(digest, mark->digest, DIGEST_SIZE) != 0) {
+        seal_mark_free(mark);
+        rc = err_set(ERR_VERIFY,
+            "%s is another object than was there when its signer was replaced",
+            name);
+    }
+    if (rc < 0)
         seal_header_free(h);
 
 out: /* the error names the object */

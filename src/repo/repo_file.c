@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "pitr/mem.h"
+#include "pitr/segment.h"
 #include "repo_file.h"
 
 #define FIRST_LINE "pitr-repository 1"
@@ -26,8 +27,49 @@ put_base32(struct buf *out, const char *key, const void *p, size_t n)
     free(text);
 }
 
+/* What a later generation says of the one before, and of what was there. */
+static void
+put_later(struct buf *out, const struct repo_file *f)
+{
+    char *digest;
+
+    buf_fmt(out, "generation: %lu\n", (unsigned long)f->generation);
+    put_base32(out, "previous", f->previous, sizeof f->previous);
+    if (f->log != NULL) {
+        digest = base32_text(f->log_digest, sizeof f->log_digest);
+        buf_fmt(out, "log: %s %llu %s\n", f->log,
+            (unsigned long long)f->log_size, digest);
+        free(digest);
+    }
+    for (size_t i = 0; i < f->n_listed; i++) {
+        digest = base32_text(f->listed[i].digest, sizeof f->listed[i].digest);
+        buf_fmt(out, "%s: %s %s\n",
+            strchr(f->listed[i].id, '/') == NULL ? "backup" : "pin",
+            f->listed[i].id, digest);
+        free(digest);
+    }
+}
+
+static void
+put_handover(struct buf *out, const struct repo_file *f,
+    const struct signing_key *old, const struct secret_key *recovery)
+{
+    uint8_t sig[64];
+
+    if (f->by_recovery) {
+        put_base32(
+            out, "handed-over-by", secret_key_public(recovery)->identity, 32);
+        sign_make_identity(
+            recovery, REPO_HANDOVER_CONTEXT, out->data, out->len, sig);
+    } else {
+        sign_make(old, REPO_HANDOVER_CONTEXT, out->data, out->len, sig);
+    }
+    put_base32(out, "handover", sig, sizeof sig);
+}
+
 void
 repo_file_format(const struct repo_file *f, const struct signing_key *signing,
+    const struct signing_key *old, const struct secret_key *recovery,
     struct buf *out)
 {
     uint8_t sig[64];
@@ -45,10 +87,14 @@ repo_file_format(const struct repo_file *f, const struct signing_key *signing,
         buf_fmt(out, "recipient: %s\n", text);
         free(text);
     }
+    if (f->generation > 1)
+        put_later(out, f);
     if (f->endorsed) {
         put_base32(out, "endorser", f->endorser, sizeof f->endorser);
         put_base32(out, "endorsement", f->endorsement, sizeof f->endorsement);
     }
+    if (f->generation > 1)
+        put_handover(out, f, old, recovery);
     sign_make(signing, REPO_CONTEXT, out->data, out->len, sig);
     put_base32(out, "signature", sig, sizeof sig);
 }
@@ -80,6 +126,75 @@ parse_number(const char *s, uint64_t *out)
     return *s < '0' || *s > '9' || *end != '\0' ? -1 : 0;
 }
 
+/* The next word of a value, ended in place. */
+static char *
+next_word(char **at)
+{
+    char *word = *at, *blank = word == NULL ? NULL : strchr(word, ' ');
+
+    if (blank != NULL)
+        *blank = '\0';
+    *at = blank == NULL ? NULL : blank + 1;
+    return word;
+}
+
+static int
+take_log(struct repo_file *f, char *value)
+{
+    char *name = next_word(&value), *size = next_word(&value);
+    uint32_t epoch;
+    uint64_t seq, us;
+
+    if (f->log != NULL || size == NULL || value == NULL ||
+        parse_number(size, &f->log_size) < 0 ||
+        segment_name_parse(name, &epoch, &seq, &us) < 0)
+        return -1;
+    f->log = xstrdup(name);
+    return base32_parse(value, f->log_digest, sizeof f->log_digest);
+}
+
+static int
+take_listed(struct repo_file *f, char *value, bool is_pin)
+{
+    char *id = next_word(&value);
+    struct repo_listed *p;
+
+    if (value == NULL || *id == '\0' || (strncmp(id, "pin/", 4) == 0) != is_pin)
+        return -1;
+    f->listed =
+        xgrow(f->listed, f->n_listed, &f->cap_listed, sizeof *f->listed);
+    p = &f->listed[f->n_listed++];
+    p->id = xstrdup(id);
+    return base32_parse(value, p->digest, sizeof p->digest);
+}
+
+/* What only later generations have. */
+static int
+take_later(struct repo_file *f, const char *key, char *value)
+{
+    uint64_t n;
+
+    if (strcmp(key, "generation") == 0) {
+        if (parse_number(value, &n) < 0 || n < 2 || n > REPO_GENERATION_MAX)
+            return -1;
+        f->generation = (uint32_t)n;
+        return 0;
+    }
+    if (strcmp(key, "previous") == 0)
+        return base32_parse(value, f->previous, sizeof f->previous);
+    if (strcmp(key, "log") == 0)
+        return take_log(f, value);
+    if (strcmp(key, "backup") == 0 || strcmp(key, "pin") == 0)
+        return take_listed(f, value, key[0] == 'p');
+    if (strcmp(key, "handed-over-by") == 0) {
+        f->by_recovery = true;
+        return base32_parse(value, f->by, sizeof f->by);
+    }
+    if (strcmp(key, "handover") == 0)
+        return base32_parse(value, f->handover, sizeof f->handover);
+    return -1;
+}
+
 static int
 take_value(struct repo_file *f, const char *key, char *value)
 {
@@ -104,12 +219,12 @@ take_value(struct repo_file *f, const char *key, char *value)
         f->endorsed = true;
         return base32_parse(value, f->endorsement, sizeof f->endorsement);
     }
-    return -1;
+    return take_later(f, key, value);
 }
 
 static int
-parse_lines(struct repo_file *f, const char *p, const char *end, uint8_t *sig,
-    const char **signed_end)
+parse_lines(struct repo_file *f, const char *text, const char *p,
+    const char *end, uint8_t *sig, const char **signed_end)
 {
     char *key = NULL, *value = NULL;
     int rc;
@@ -124,8 +239,12 @@ parse_lines(struct repo_file *f, const char *p, const char *end, uint8_t *sig,
             *signed_end = line;
             if (p != end)
                 rc = -1;
+        } else if (f->handover_len > 0) {
+            rc = -1; /* it would be in a text that was not handed over */
         } else {
             rc = take_value(f, key, value);
+            if (strcmp(key, "handover") == 0)
+                f->handover_len = (size_t)(line - text);
         }
         if (rc < 0)
             err_set(ERR_VERIFY, "its line \"%s\" is not valid", key);
@@ -144,9 +263,10 @@ repo_file_parse(const void *p, size_t n, struct repo_file *out)
     uint8_t sig[64];
 
     memset(out, 0, sizeof *out);
+    out->generation = 1;
     if (n < first || memcmp(text, FIRST_LINE "\n", first) != 0)
         return err_set(ERR_VERIFY, "it does not start with \"%s\"", FIRST_LINE);
-    if (parse_lines(out, text + first, end, sig, &signed_end) < 0)
+    if (parse_lines(out, text, text + first, end, sig, &signed_end) < 0)
         goto fail;
     if (sign_check(
             out->signer, REPO_CONTEXT, p, (size_t)(signed_end - text), sig) < 0)
@@ -155,6 +275,11 @@ repo_file_parse(const void *p, size_t n, struct repo_file *out)
         err_set(ERR_VERIFY, "it names no server or no recipient");
         goto fail;
     }
+    if ((out->generation > 1) != (out->handover_len > 0)) {
+        err_set(ERR_VERIFY, "it is not said who hands it over");
+        goto fail;
+    }
+    digest_of(p, n, out->digest);
     return 0;
 
 fail:
@@ -166,5 +291,10 @@ void
 repo_file_free(struct repo_file *f)
 {
     free(f->server);
+    free(f->log);
+    for (size_t i = 0; i < f->n_listed; i++)
+        free(f->listed[i].id);
+    free(f->listed);
+    buf_free(&f->text);
     memset(f, 0, sizeof *f);
 }

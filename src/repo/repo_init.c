@@ -84,8 +84,8 @@ out:
     return rc;
 }
 
-static void
-endorse(struct repo_file *f, const struct secret_key *secret)
+void
+repo_endorse(struct repo_file *f, const struct secret_key *secret)
 {
     struct buf b = {0};
 
@@ -126,7 +126,8 @@ repo_init(const char *path, const char *server, const char *signing_path,
     const struct public_key *recipients, size_t n,
     const struct secret_key *secret)
 {
-    struct repo_file f = {.n_recipients = n, .created_us = time_now_us()};
+    struct repo_file f = {
+        .n_recipients = n, .generation = 1, .created_us = time_now_us()};
     struct signing_key *signing = NULL;
     struct buf text = {0};
     char *file = xasprintf("%s/%s", path, REPO_FILE);
@@ -148,9 +149,9 @@ repo_init(const char *path, const char *server, const char *signing_path,
     if (secret != NULL) {
         if (prove(&f, signing, secret) < 0)
             goto out;
-        endorse(&f, secret);
+        repo_endorse(&f, secret);
     }
-    repo_file_format(&f, signing, &text);
+    repo_file_format(&f, signing, NULL, NULL, &text);
     /* The key first: a repository file without its key would be of no use. */
     if (signing_key_save(signing, signing_path) < 0)
         goto out;

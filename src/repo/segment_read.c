@@ -37,13 +37,10 @@ static struct source *
 chain_open(
     struct repo *r, const struct segment_info *s, const struct secret_key *key)
 {
-    struct seal_expect want = repo_expect(r, SEAL_SEGMENT, s->name);
-
     if (s->closed)
         return repo_get(r, SEAL_SEGMENT, s->name, key, s->digest);
-    return unzstd_source(open_source(store_get(r->store, s->name), &want, key,
-                             s->size, s->digest, NULL),
-        1);
+    return unzstd_source(
+        repo_open_object(r, SEAL_SEGMENT, s->name, key, s->size, s->digest), 1);
 }
 
 /* The next n bytes, which have to be there. */

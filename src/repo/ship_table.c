@@ -6,7 +6,9 @@
 
 #include "pitr/expire.h"
 #include "pitr/mem.h"
+#include "repo_file.h"
 #include "ship_priv.h"
+#include "slots.h"
 
 #define BACKUP "backup/"
 #define BINLOG "binlog/"
@@ -153,12 +155,20 @@ item_new(const struct ship_table *t, const struct store_entry *e)
     return it;
 }
 
+/* A generation of the repository file: what is signed after it needs it. */
+static bool
+is_later(const char *name)
+{
+    return strncmp(name, REPO_LATER, strlen(REPO_LATER)) == 0;
+}
+
 static bool
 wanted(const char *name)
 {
     char *id;
 
-    if (ship_is_segment(name) || pin_is_signed(name))
+    if (ship_is_segment(name) || pin_is_signed(name) || is_later(name) ||
+        strncmp(name, SLOTS_PREFIX, strlen(SLOTS_PREFIX)) == 0)
         return true;
     id = ship_backup_id(name);
     free(id);
@@ -256,6 +266,9 @@ manifest_due(const struct ship_table *t, size_t i)
 struct ship_item *
 ship_table_object(struct ship_table *t)
 {
+    for (size_t i = 0; i < t->n; i++)
+        if (t->v[i]->state == SHIP_WAITING && is_later(t->v[i]->name))
+            return t->v[i];
     for (size_t i = 0; i < t->n; i++) {
         struct ship_item *it = t->v[i];
 

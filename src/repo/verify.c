@@ -16,6 +16,7 @@
 #include "pitr/progress.h"
 #include "pitr/stop.h"
 #include "pitr/times.h"
+#include "slots.h"
 #include "verify_priv.h"
 
 #define SAVE_US UINT64_C(30000000)
@@ -222,11 +223,14 @@ verify_each(struct verify *v, size_t n,
 /* Who gives a key wants the content verified: better to say at once that it is
  * the wrong one. */
 static int
-check_key(const struct repo *r, const struct secret_key *key)
+check_key(struct repo *r, const struct secret_key *key)
 {
-    for (size_t i = 0; i < r->n_recipients; i++)
-        if (memcmp(r->recipients[i].box, secret_key_public(key)->box, 32) == 0)
-            return 0;
+    int rc;
+
+    if (repo_is_recipient(r, secret_key_public(key)))
+        return 0;
+    if ((rc = slots_has_key(r, secret_key_public(key))) != 0)
+        return rc < 0 ? -1 : 0;
     err_set(ERR_KEY, "this recovery key is no recipient of the repository %s",
         store_where(r->store));
     return err_hint("\"pitr init\" named the recipients. Without "
@@ -277,8 +281,8 @@ run(struct verify *v, const struct store_list *all)
     for (size_t i = 0; i < all->n; i++)
         bytes += all->v[i].size;
     progress_start("verify", bytes);
-    rc = verify_backups(v, all) < 0 || verify_log(v, all) < 0 ||
-            verify_pins(v, all) < 0
+    rc = verify_beside(v, all) < 0 || verify_backups(v, all) < 0 ||
+            verify_log(v, all) < 0 || verify_pins(v, all) < 0
         ? -1
         : 0;
     if (rc == 0 && v->report->catalog != NULL)

@@ -63,5 +63,7 @@ void verify_sums_compare(struct verify *v, struct verify_sums *s);
 
 int verify_backups(struct verify *v, const struct store_list *all);
 int verify_log(struct verify *v, const struct store_list *all);
+/* What is neither: generations of the repository file, slots. */
+int verify_beside(struct verify *v, const struct store_list *all);
 
 #endif
