@@ -83,10 +83,15 @@ struct event_query {
     const char *sql; /* not NUL-terminated */
     size_t sql_size;
     uint16_t error;
+    uint64_t sql_mode;     /* of the session; 0 if it is not told */
+    const uint8_t *packed; /* of a compressed event: the statement; else NULL */
+    size_t packed_size;
 };
 /* All of it is borrowed from e.  The statement of a compressed event is not
- * expanded (that needs zlib): its sql is "", its size 0. */
+ * expanded yet: its sql is "", its size 0. */
 int event_query(const struct event *e, struct event_query *out);
+/* Expand it into space, which is borrowed from then on.  0, or -1. */
+int event_query_expand(struct event_query *q, struct buf *space);
 
 struct event_rotate {
     uint64_t position;

@@ -5,6 +5,7 @@
 #define PITR_LOAD_H
 
 #include "pitr/db.h"
+#include "pitr/sql_event.h"
 #include "pitr/manifest.h"
 #include "pitr/repo.h"
 
@@ -20,6 +21,9 @@ struct load_conf {
                              the backup needs and the target has not loaded:
                              for a sandbox; elsewhere refused with the
                              statement to run */
+    struct sql_event_states *events; /* load_run() sets what the backup says of
+                                        each, load_finish() goes by it; NULL:
+                                        by the backup alone */
 };
 
 struct load_report {
@@ -45,8 +49,8 @@ struct load_settings *load_settings_apply(const struct db_conf *target);
 int load_settings_restore(struct load_settings *s); /* frees s */
 
 /*
- * After the replay: events of the scheduler get back their recorded status,
- * and the mark of a restore that is under way is removed.
+ * After the replay: events of the scheduler get the status that they have by
+ * the backup and the log, and the mark of a restore that is under way is removed.
  */
 int load_finish(const struct load_conf *conf);
 

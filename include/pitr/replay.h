@@ -7,6 +7,7 @@
 
 #include "pitr/catalog.h"
 #include "pitr/db.h"
+#include "pitr/sql_event.h"
 
 struct replay_conf {
     const struct db_conf *target;
@@ -16,6 +17,8 @@ struct replay_conf {
     const struct plan *plan;
     uint64_t ahead_bytes; /* how far to stay ahead of the applier at most:
                              relay log on the target's disk */
+    struct sql_event_states *events; /* what becomes of them in the log is
+                                        noted here; may be NULL */
 };
 
 struct replay_report {

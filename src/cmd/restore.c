@@ -82,6 +82,7 @@ struct work {
     struct manifest *manifest;
     struct restore_target *target;
     struct plan plan;
+    struct sql_event_states events; /* of the scheduler */
     struct replay_report preview, done;
     struct load_report loaded;
 };
@@ -147,9 +148,9 @@ open_repository(const struct restore *o, struct work *w)
 }
 
 static struct replay_conf
-replay_conf(const struct restore *o, const struct work *w)
+replay_conf(const struct restore *o, struct work *w)
 {
-    return (struct replay_conf){
+    return (struct replay_conf){.events = &w->events,
         .target = w->target == NULL ? NULL : restore_target_db(w->target),
         .repo = w->repo,
         .key = w->key,
@@ -217,6 +218,7 @@ do_load(const struct restore *o, struct work *w)
         .repo = w->repo,
         .key = w->key,
         .manifest = w->manifest,
+        .events = &w->events,
         .jobs = cmd_jobs(o->jobs),
         .verify = !o->no_verify,
         .force_version = o->force,
@@ -310,6 +312,7 @@ out:
     catalog_free(w.catalog);
     secret_key_free(w.key);
     repo_close(w.repo);
+    sql_event_states_free(&w.events);
     free(w.preview.unfinished);
     free(w.done.unfinished);
     return rc;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "pitr/event.h"
+#include "pitr/inflate.h"
 #include "pitr/mem.h"
 
 #define CHECKSUM_SIZE 4
@@ -213,6 +214,18 @@ event_gtid(const struct event *e, struct event_gtid *out)
     return 0;
 }
 
+/* The flags (code 0, u32) come first, then sql_mode (1, u64): Query_log_event's
+ * status variables, each where it is there. */
+static uint64_t
+status_sql_mode(const uint8_t *p, size_t n)
+{
+    struct cur c = cur_of(p, n);
+
+    if (cur_left(&c) > 4 && *c.p == 0)
+        cur_bytes(&c, 5);
+    return cur_left(&c) > 8 && cur_u8(&c) == 1 ? cur_u64(&c) : 0;
+}
+
 /* thread u32, seconds u32, size of the schema u8, error u16, size of the
  * status variables u16; these, the schema, a NUL, the statement. */
 int
@@ -220,6 +233,7 @@ event_query(const struct event *e, struct event_query *out)
 {
     struct cur c = cur_of(e->body, e->body_size);
     struct event_query q = {0};
+    const uint8_t *status;
     uint16_t status_size;
 
     if (e->type != EV_QUERY && e->type != EV_QUERY_COMPRESSED)
@@ -229,17 +243,45 @@ event_query(const struct event *e, struct event_query *out)
     q.schema_size = cur_u8(&c);
     q.error = cur_u16(&c);
     status_size = cur_u16(&c);
-    cur_bytes(&c, status_size);
+    status = cur_bytes(&c, status_size);
     q.schema = (const char *)cur_bytes(&c, q.schema_size);
     cur_u8(&c);
     if (c.bad)
         return bad_event(e, "too short");
+    q.sql_mode = status_sql_mode(status, status_size);
     if (e->type == EV_QUERY) {
         q.sql_size = cur_left(&c);
         q.sql = (const char *)cur_bytes(&c, q.sql_size);
-    } else
+    } else {
         q.sql = "";
+        q.packed_size = cur_left(&c);
+        q.packed = cur_bytes(&c, q.packed_size);
+    }
     *out = q;
+    return 0;
+}
+
+/* A byte of which the upper four bits are 1000 (zlib) and the lower four say
+ * how many bytes of size follow, the highest first (binlog_buf_compress()). */
+int
+event_query_expand(struct event_query *q, struct buf *space)
+{
+    struct cur c = cur_of(q->packed, q->packed_size);
+    uint8_t head;
+    size_t size = 0;
+
+    if (q->packed == NULL)
+        return 0;
+    head = cur_u8(&c);
+    for (int i = 0; i < (head & 0x0f); i++)
+        size = size << 8 | cur_u8(&c);
+    if (c.bad || (head & 0xf0) != 0x80 || (head & 0x0f) > 4)
+        return err_set(ERR_VERIFY, "a compressed statement of unknown form");
+    buf_reset(space);
+    if (inflate_bytes(c.p, cur_left(&c), size, space) < 0)
+        return -1;
+    q->sql = (const char *)space->data;
+    q->sql_size = size;
     return 0;
 }
 

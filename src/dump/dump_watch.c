@@ -158,16 +158,19 @@ static int
 on_query(struct watch *w, const struct event *e, const struct dump_pos *at)
 {
     struct event_query q;
+    struct buf space = {0};
+    int rc = 0;
 
-    if (event_query(e, &q) < 0)
-        return -1;
-    if (w->in_group &&
+    if (event_query(e, &q) < 0 || event_query_expand(&q, &space) < 0)
+        rc = -1;
+    else if (w->in_group &&
         w->gtid.flags & (GTID_FL_PREPARED_XA | GTID_FL_COMPLETED_XA))
-        return w->early ? 0 : check_xa(w, &q);
-    if ((w->in_group && w->gtid.flags & GTID_FL_DDL) ||
+        rc = w->early ? 0 : check_xa(w, &q);
+    else if ((w->in_group && w->gtid.flags & GTID_FL_DDL) ||
         sql_is_ddl(q.sql, q.sql_size))
-        return check_ddl(w, &q, at);
-    return 0;
+        rc = check_ddl(w, &q, at);
+    buf_free(&space);
+    return rc;
 }
 
 /*

@@ -96,6 +96,8 @@ load_run(const struct load_conf *conf, struct load_report *out)
         goto out;
     if (load_code(db, &l) < 0 || load_grants(db, &l) < 0)
         goto out;
+    if (conf->events != NULL)
+        load_event_states(&l, conf->events);
     rc = 0;
 
 out:

@@ -3,7 +3,8 @@
  * the mark.
  *
  * An applier leaves each event that it creates or alters SLAVESIDE_DISABLED
- * (sql/event_parse_data.cc), and what the log meant it to be is lost.
+ * (sql/event_parse_data.cc); what it is at the source was read in the backup
+ * and in the log's statements (sql_event.h).
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -12,23 +13,10 @@
 #include "pitr/log.h"
 #include "pitr/mem.h"
 
-static const struct schema_object *
-recorded(const struct load *l, const char *schema, const char *name)
-{
-    for (size_t i = 0; i < l->objects; i++) {
-        const struct schema_object *o = &l->object[i];
-        if (o->kind == SCHEMA_EVENT && strcmp(o->schema, schema) == 0 &&
-            strcmp(o->name, name) == 0)
-            return o;
-    }
-    return NULL;
-}
-
 /* One row of information_schema.EVENTS. */
 enum {
     EV_SCHEMA,
     EV_NAME,
-    EV_ALTERED, /* seconds since 1970 */
     EV_DEFINER,
     EV_SQL_MODE,
     EV_CLIENT,
@@ -37,7 +25,7 @@ enum {
     EV_ZONE,
 };
 #define EVENTS_SQL                                                             \
-    "SELECT EVENT_SCHEMA, EVENT_NAME, UNIX_TIMESTAMP(LAST_ALTERED), DEFINER, " \
+    "SELECT EVENT_SCHEMA, EVENT_NAME, DEFINER, "                               \
     "SQL_MODE, CHARACTER_SET_CLIENT, COLLATION_CONNECTION, "                   \
     "DATABASE_COLLATION, TIME_ZONE FROM information_schema.EVENTS "            \
     "WHERE STATUS='SLAVESIDE_DISABLED' ORDER BY 1, 2"
@@ -92,46 +80,71 @@ set_status(struct db *db, const struct load *l, const struct db_result *r,
     return rc;
 }
 
+static const struct {
+    enum sql_event_status status;
+    const char *text; /* in the information_schema */
+    const char *sql;
+} statuses[] = {
+    {SQL_EVENT_ENABLED, "ENABLED", "ENABLE"},
+    {SQL_EVENT_DISABLED, "DISABLED", "DISABLE"},
+    {SQL_EVENT_SLAVESIDE, "SLAVESIDE_DISABLED", NULL},
+};
+
+void
+load_event_states(const struct load *l, struct sql_event_states *out)
+{
+    for (size_t i = 0; i < l->objects; i++) {
+        const struct schema_object *o = &l->object[i];
+        if (o->kind != SCHEMA_EVENT)
+            continue;
+        for (size_t k = 0; k < NELEM(statuses); k++)
+            if (strcmp(o->extra, statuses[k].text) == 0)
+                sql_event_states_set(
+                    out, o->schema, o->name, statuses[k].status);
+    }
+}
+
 static int
-one_event(
-    struct db *db, const struct load *l, const struct db_result *r, size_t row)
+one_event(struct db *db, const struct load *l,
+    const struct sql_event_states *known, const struct db_result *r, size_t row)
 {
     const char *schema = db_cell(r, row, EV_SCHEMA);
     const char *name = db_cell(r, row, EV_NAME);
-    const char *altered = db_cell(r, row, EV_ALTERED);
-    const struct schema_object *o = recorded(l, schema, name);
-    uint64_t at = altered == NULL ? 0 : strtoull(altered, NULL, 10);
+    enum sql_event_status status = sql_event_states_get(known, schema, name);
 
-    if (o != NULL &&
-        (at == l->conf->manifest->info.snapshot_us / 1000000 ||
-            at == LOAD_EVENT_PAST) &&
-        strcmp(o->extra, "SLAVESIDE_DISABLED") == 0)
-        return 0; /* as it was at the source */
-    if (o != NULL && strcmp(o->extra, "DISABLED") == 0) {
-        log_warn("event %s.%s was disabled at the time of the backup and "
-                 "altered since: it stays off; where it shall run, ALTER "
-                 "EVENT ... ENABLE",
-            schema, name);
-        return set_status(db, l, r, row, "DISABLE");
+    for (size_t i = 0; i < NELEM(statuses); i++) {
+        if (statuses[i].status != status)
+            continue;
+        if (statuses[i].sql == NULL)
+            return 0; /* as it was at the source */
+        return set_status(db, l, r, row, statuses[i].sql);
     }
-    log_warn("event %s.%s was %s by the replayed log, which does not tell "
-             "whether it was switched on: it is on now",
-        schema, name, o == NULL ? "created" : "altered");
+    log_warn("event %s.%s was made by the replayed log, and it could not be "
+             "told whether it was on: it is on now",
+        schema, name);
     return set_status(db, l, r, row, "ENABLE");
 }
 
 static int
 finish_events(struct db *db, const struct load *l, const struct load_mark *m)
 {
+    const struct sql_event_states *known = l->conf->events;
+    struct sql_event_states recorded = {0};
     struct db_result r = {0};
     int rc = db_query(db, &r, EVENTS_SQL);
+
+    if (known == NULL) {
+        load_event_states(l, &recorded);
+        known = &recorded;
+    }
 
     for (size_t i = 0; rc == 0 && i < r.rows; i++) {
         const char *schema = db_cell(&r, i, EV_SCHEMA);
         if (!load_name_in(m->kept_schema, m->kept_schemas, schema))
-            rc = one_event(db, l, &r, i); /* not the target's own */
+            rc = one_event(db, l, known, &r, i); /* not the target's own */
     }
     db_result_free(&r);
+    sql_event_states_free(&recorded);
     return rc;
 }
 

@@ -123,6 +123,10 @@ int load_code(struct db *db, struct load *l); /* routines ... events */
  * snapshot already. */
 #define LOAD_EVENT_PAST 1
 
+/* load_finish.c */
+/* What the backup says of each event. */
+void load_event_states(const struct load *l, struct sql_event_states *out);
+
 /* load_session.c: an object in the session it was created in */
 int load_object_create(struct db *db, const struct load *l,
     const struct schema_object *o, const char *sql);

@@ -153,14 +153,16 @@ void
 feed_fold_query(struct feed_fold *o, const struct event *e, uint64_t at)
 {
     struct event_query q;
+    struct buf space = {0};
     bool off;
 
     if (at > o->off_at ||
         (e->type != EV_QUERY && e->type != EV_QUERY_COMPRESSED))
         return;
-    off = e->type == EV_QUERY_COMPRESSED || event_query(e, &q) < 0 ||
+    off = event_query(e, &q) < 0 || event_query_expand(&q, &space) < 0 ||
         (has(q.sql, q.sql_size, "row") && has(q.sql, q.sql_size, "start"));
     if (off)
         o->off_at = at;
+    buf_free(&space);
     err_clear();
 }

@@ -40,6 +40,7 @@ struct feed_source {
     struct segment_reader *reader;
     struct buf format;
     bool wanted, over;
+    bool fresh;                   /* the group is given for the first time */
     struct feed_gtid_extra extra; /* of the group that is read */
     struct feed_opens opens;
 };
@@ -179,7 +180,8 @@ group_begin(struct feed_source *s, const struct event *e)
         s->wanted = false;
         return 0;
     }
-    if (++s->now.groups > s->given)
+    s->fresh = ++s->now.groups > s->given;
+    if (s->fresh)
         s->given = s->now.groups;
     return 0;
 }
@@ -273,6 +275,32 @@ source_step(struct feed_source *s, struct event *e, int *step)
     return 1;
 }
 
+/* What a statement makes of events of the scheduler. */
+static int
+note_events(struct feed_source *s, const struct event *e)
+{
+    struct buf space = {0};
+    struct sql_event what;
+    struct event_query q;
+    char *schema;
+    int rc = -1;
+
+    if (event_query(e, &q) == 0 && event_query_expand(&q, &space) == 0)
+        rc = 0;
+    else
+        err_wrap("segment %s", s->info->name);
+    if (rc == 0 && q.error == 0) {
+        schema = xstrndup(q.schema, q.schema_size);
+        sql_event_parse(q.sql, q.sql_size, q.sql_mode, &what);
+        sql_event_states_apply(s->conf->events, &what, schema,
+            e->server_id != s->info->start.server_id);
+        sql_event_free(&what);
+        free(schema);
+    }
+    buf_free(&space);
+    return rc;
+}
+
 int
 feed_source_next(struct feed_source *s, struct event *e, int *step)
 {
@@ -282,6 +310,11 @@ feed_source_next(struct feed_source *s, struct event *e, int *step)
         if (*step == GROUP_OUTSIDE || !s->wanted)
             continue;
         s->now.bytes += e->size;
+        if (s->fresh && s->conf->events != NULL &&
+            (e->type == EV_QUERY || e->type == EV_QUERY_COMPRESSED) &&
+            (segment_group(s->reader)->flags & GTID_FL_STANDALONE) != 0 &&
+            note_events(s, e) < 0)
+            return -1;
         if (*step == GROUP_END) {
             gtid_pos_set(&s->now.state, &segment_group(s->reader)->gtid);
             s->wanted = s->now.restarted = false;

@@ -29,29 +29,27 @@ pitr stream --once
 pitr backup >"$T/backup.out" 2>&1 || { cat "$T/backup.out"; fail "backup"; }
 run "$HERE"/*.sql
 pitr backup >"$T/backup.out" 2>&1 || { cat "$T/backup.out"; fail "backup"; }
+sql "$SRC" "SET GLOBAL log_bin_compress = ON"
 run "$HERE"/then/*.sql
 before=$(position)
 pitr backup >"$T/backup.out" 2>&1 || { cat "$T/backup.out"; fail "backup"; }
 [ "$(position)" = "$before" ] || fail "a backup has written to the server's log"
 pitr stream --once
-# What the source is asked for is what each restored server is asked for.  Not
-# yet: whether an event that the log made is on.
+# What the source is asked for is what each restored server is asked for.
 ask()
 {
     TRUTH_COUNTERS=1 truth "$1" "$2"
     truth_catalogue "$1" "$2"
-    sed -Ei 's/\t(ENABLED|DISABLED|SLAVESIDE_DISABLED)\t/\tstatus\t/' \
-        "$2.defs" "$2.catalogue"
 }
 
 ask "$SRC" "$T/truth"
 
 mapfile -t ids < <(backups)
-# restored NAME NUMBER CODE: by the backup of that number.
+# restored NAME NUMBER: by the backup of that number.
 restored()
 {
     say "$1"
-    expect_exit "$3" pitr restore --secret-key "$T/key" --sandbox "$T/r$2" \
+    expect_exit 0 pitr restore --secret-key "$T/key" --sandbox "$T/r$2" \
         --backup "${ids[$2]}"
     grep -E '^(loaded|replayed|done)' "$T/said"
     OUT=$(sandbox_socket "$T/r$2")
@@ -59,6 +57,6 @@ restored()
     same "$T/truth" "$T/r$2.truth"
     sandbox_stop "$T/r$2"
 }
-restored "rows alone" 2 0
-restored "the log alone" 0 3
-[ -z "${PITR_LONG:-}" ] || restored "half and half" 1 3
+restored "rows alone" 2
+restored "the log alone" 0
+[ -z "${PITR_LONG:-}" ] || restored "half and half" 1
