@@ -16,9 +16,9 @@ void state_begin(struct buf *out);
 void state_put(struct buf *out, const char *key, const char *value);
 void state_put_u64(struct buf *out, const char *key, uint64_t value);
 
-/* Replace the file in that repository (a local path).  -1 where it cannot be
- * written: worth a word, but no reason to stop. */
-int state_store(
+/* Replace the file in that repository (a local path).  Where it cannot be
+ * written that is no reason to stop: a debug line says so, and err stays. */
+void state_store(
     const char *repository, const char *name, const struct buf *text);
 
 /* NULL where there is none that can be read: then nothing is known. */

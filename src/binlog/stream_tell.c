@@ -66,10 +66,7 @@ stream_tell(struct stream *s, bool now)
                                : "local");
     state_put_u64(&text, "ack_us", by_the_wall(stream_ack_since(s)));
     put_semisync(&s->semi, &text);
-    if (state_store(s->conf->repo->local_path, "stream", &text) < 0) {
-        log_debug("%s", err_text());
-        err_clear();
-    }
+    state_store(s->conf->repo->local_path, "stream", &text);
     free(gtid);
     buf_free(&text);
 }

@@ -70,10 +70,7 @@ ship_tell(struct ship *s, bool now)
     }
     pthread_mutex_unlock(&s->lock);
     name = ship_state_name(s->conf->vault);
-    if (state_store(s->repo->local_path, name, &text) < 0) {
-        log_debug("%s", err_text());
-        err_clear();
-    }
+    state_store(s->repo->local_path, name, &text);
     free(name);
     buf_free(&text);
 }
@@ -81,18 +78,13 @@ ship_tell(struct ship *s, bool now)
 void
 ship_tell_error(struct ship *s)
 {
-    struct err_saved *e;
-
     pthread_mutex_lock(&s->lock);
     free(s->told.error);
     s->told.error = xstrdup(err_text());
     s->told.error_us = time_now_us();
     s->told.connected = false;
     pthread_mutex_unlock(&s->lock);
-    e = err_take();
     ship_tell(s, true);
-    if (e != NULL)
-        err_put(e);
 }
 
 void

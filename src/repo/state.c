@@ -11,6 +11,7 @@
 
 #include "pitr/err.h"
 #include "pitr/file.h"
+#include "pitr/log.h"
 #include "pitr/mem.h"
 #include "pitr/state.h"
 
@@ -61,11 +62,12 @@ write_all(int fd, const struct buf *text)
     return 0;
 }
 
-int
+void
 state_store(const char *repository, const char *name, const struct buf *text)
 {
     char *path = xasprintf("%s/.state-%s", repository, name);
     char *tmp = xasprintf("%s.tmp", path);
+    struct err_saved *e = err_take();
     int rc = -1,
         fd = open(
             tmp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -76,11 +78,15 @@ state_store(const char *repository, const char *name, const struct buf *text)
         rc = -1;
     if (rc == 0)
         rc = rename(tmp, path);
-    if (rc < 0)
+    if (rc < 0) {
         err_sys(ERR_FAILED, "cannot write %s", path);
+        log_debug("%s", err_text());
+        err_clear();
+    }
+    if (e != NULL)
+        err_put(e);
     free(tmp);
     free(path);
-    return rc;
 }
 
 struct state *

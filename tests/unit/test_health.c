@@ -185,8 +185,13 @@ test_state_file(void **state)
     state_begin(&b);
     state_put(&b, "error", "two\nlines");
     state_put_u64(&b, "err", 42);
-    assert_int_equal(state_store(dir, "x", &b), 0);
-    assert_int_equal(state_store(dir, "x", &b), 0);
+    state_store(dir, "x", &b);
+    state_store(dir, "x", &b);
+    /* What cannot be written leaves the error that was there. */
+    err_set(ERR_GAP, "kept");
+    state_store("/nowhere", "x", &b);
+    assert_string_equal(err_text(), "kept");
+    err_clear();
     s = state_load(dir, "x");
     assert_non_null(s);
     assert_string_equal(state_get(s, "error"), "two lines");
