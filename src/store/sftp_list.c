@@ -71,6 +71,12 @@ folder_new(const char *name)
     return f;
 }
 
+static const char *
+folder_text(const struct vault_folder *f)
+{
+    return f->name[0] == '\0' ? "its folder" : f->name;
+}
+
 static int
 by_entry_name(const void *a, const void *b)
 {
@@ -181,7 +187,7 @@ receive_names(struct vault_conn *c, struct vault_folder *f)
         else if (r->type == SFTP_STATUS && r->status == SFTP_EOF)
             f->ended = true;
         else if (r->type == SFTP_STATUS && !f->ended)
-            rc = vault_fail(c, r, "list", f->name);
+            rc = vault_fail(c, r, "list", folder_text(f));
         else if (r->type != SFTP_STATUS)
             rc = vault_lose(c, "the server's answer is of another kind");
     }
@@ -229,7 +235,7 @@ receive_open(struct vault_conn *c, struct vault_folder *f)
     } else if (r->type == SFTP_STATUS && r->status == SFTP_NO_SUCH_FILE) {
         f->missing = true;
     } else if (r->type == SFTP_STATUS && r->status != SFTP_OK) {
-        rc = vault_fail(c, r, "list", f->name);
+        rc = vault_fail(c, r, "list", folder_text(f));
     } else {
         rc = vault_lose(c, "the server's answer is of another kind");
     }

@@ -255,7 +255,8 @@ writer_free(void *impl)
 
 /* --- opening --- */
 
-/* All folders of the path at once; what fails shows when the file is opened. */
+/* All folders of the path at once; what fails shows when the file is opened.
+ * The status of the last one: where it is there already, a failure. */
 static int
 make_folders(struct vault_conn *c, const char *name)
 {
@@ -279,8 +280,8 @@ make_folders(struct vault_conn *c, const char *name)
         free(folder);
         p++;
     }
-    if (r != NULL)
-        rc = vault_wait(c, r);
+    if (rc == 0 && r != NULL && (rc = vault_wait(c, r)) == 0)
+        rc = r->type == SFTP_STATUS ? (int)r->status : SFTP_FAILURE;
     vault_drop(r);
     buf_free(&b);
     return rc;
@@ -316,9 +317,13 @@ create(struct vault_conn *c, struct writer *w)
     int status = vault_open_file(c, w->path, SFTP_NEW_FOR_WRITING, &w->handle);
 
     if (status == SFTP_NO_SUCH_FILE) {
-        if (make_folders(c, w->name) < 0)
+        int made = make_folders(c, w->name);
+
+        if (made < 0)
             return -1;
         status = vault_open_file(c, w->path, SFTP_NEW_FOR_WRITING, &w->handle);
+        if (status == SFTP_NO_SUCH_FILE && made != SFTP_OK)
+            status = made; /* what tells more */
     }
     if (status < 0)
         return -1;
