@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "away.h"
 #include "expire_priv.h"
 #include "pitr/log.h"
 #include "pitr/mem.h"
@@ -321,10 +322,74 @@ out:
     return rc;
 }
 
+/* What is going, and is on the vaults, is written down first. */
+static int
+add_going(struct work *w, struct away *a)
+{
+    const struct expire_report *r = w->report;
+    int rc = 1;
+
+    for (size_t i = 0; i < r->plan.backups && rc > 0; i++) {
+        const char *id = r->catalog->backup[i].id;
+        char *name = xasprintf("backup/%s/manifest", id);
+        struct seal_header h = {0};
+        struct seal_mark m = {0};
+
+        if (!r->plan.backup[i].keep &&
+            (rc = repo_peek(w->repo, SEAL_MANIFEST, name, &h, &m)) > 0)
+            away_add(a, id, m.digest);
+        if (rc == 0)
+            err_set(ERR_VERIFY, "%s changed meanwhile", name);
+        seal_mark_free(&m);
+        seal_header_free(&h);
+        free(name);
+    }
+    return rc > 0 ? 0 : -1;
+}
+
+/* 1 where a vault has it or may have, 0, -1. */
+static int
+is_away(const struct expire_conf *conf, const char *id)
+{
+    char *name = xasprintf("backup/%s/manifest", id);
+    uint64_t size;
+    int rc = 0;
+
+    for (size_t i = 0; i < conf->vaults && rc == 0; i++)
+        rc = conf->vault[i].repo == NULL
+            ? 1
+            : store_stat(conf->vault[i].repo->store, name, &size);
+    free(name);
+    return rc;
+}
+
+/* Backups that are on the vaults only (away.h). */
+static int
+write_away(struct work *w)
+{
+    struct away a = {0};
+    int rc = -1;
+
+    if (w->conf->vaults == 0 || w->dry_run)
+        return 0;
+    if (away_load(w->repo, &a) < 0 || add_going(w, &a) < 0)
+        goto out;
+    rc = 0;
+    for (size_t i = a.n; i-- > 0 && rc >= 0;)
+        if ((rc = is_away(w->conf, a.v[i].id)) == 0)
+            away_drop(&a, i);
+    if (rc >= 0)
+        rc = away_save(&a, w->repo);
+
+out:
+    away_free(&a);
+    return rc;
+}
+
 static int
 run(struct work *w)
 {
-    if (load(w) < 0 || plan(w) < 0)
+    if (load(w) < 0 || plan(w) < 0 || write_away(w) < 0)
         return -1;
     return remove_backups(w) < 0 || remove_passed_over(w) < 0 ||
             remove_segments(w) < 0 || sweep_all(w) < 0

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "away.h"
 #include "pitr/catalog.h"
 #include "pitr/expire.h"
 #include "pitr/log.h"
@@ -150,6 +151,25 @@ list_pins(struct rekey *k)
     return rc;
 }
 
+/* What has gone from here, and is on the vaults. */
+static int
+list_away(struct rekey *k)
+{
+    struct away a;
+    int rc = away_load(k->r, &a);
+
+    for (size_t i = 0; i < a.n && rc == 0; i++) {
+        bool listed = false;
+
+        for (size_t b = 0; b < k->file.n_listed && !listed; b++)
+            listed = strcmp(k->file.listed[b].id, a.v[i].id) == 0;
+        if (!listed)
+            list_one(&k->file, a.v[i].id, a.v[i].digest);
+    }
+    away_free(&a);
+    return rc;
+}
+
 /* Where everything stands. */
 static int
 list_all(struct rekey *k)
@@ -172,6 +192,8 @@ list_all(struct rekey *k)
     }
     for (size_t i = 0; rc == 0 && i < c->backups; i++)
         rc = list_backup(k, c->backup[i].id);
+    if (rc == 0)
+        rc = list_away(k);
     if (rc == 0)
         rc = list_pins(k);
     catalog_free(c);

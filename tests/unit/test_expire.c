@@ -18,6 +18,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 #include <cmocka.h>
+#include "../../src/repo/away.h"
 #include "../../src/repo/ship_priv.h"
 #include "pitr/expire.h"
 #include "pitr/file.h"
@@ -996,6 +997,62 @@ test_vault(void **state)
 }
 
 /* keep_local: what `keep` keeps has to be on the vault still. */
+/* A new signer's hand-over names what has gone from here: it counts on. */
+static void
+test_away(void **state)
+{
+    struct scene *s = *state;
+    char *copy = xasprintf("%s/vault", s->p.dir);
+    char *key = xasprintf("%s/new.key", s->p.dir);
+    char *command =
+        xasprintf("cp %s/repository-000002 %s/ && cp -r %s/binlog/* %s/binlog/",
+            s->p.path, copy, s->p.path, copy);
+    struct expire_vault vault = {.url = "sftp://vault/x"};
+    struct expire_conf conf = {.repo = s->p.repo,
+        .policy = &two_days,
+        .keep_local_us = DAY_US,
+        .vault = &vault,
+        .vaults = 1,
+        .now_us = AT(5, 0)};
+    struct repo_rekey how = {.new_signing = key};
+    struct expire_report r;
+    struct catalog *c;
+    struct away away;
+    char *id = id_of_day(0), *manifest = xasprintf("backup/%s/manifest", id);
+
+    vault.repo = copy_of(s, copy);
+    confirm_all(s, vault.url);
+    assert_int_equal(expire_run(&conf, &r), 0);
+    assert_int_equal(r.plan.backups_go, 3);
+    expire_report_free(&r);
+    assert_int_equal(away_load(s->p.repo, &away), 0);
+    assert_int_equal(away.n, 3);
+    away_free(&away);
+    /* What the vault lets go is forgotten. */
+    assert_int_equal(store_remove(vault.repo->store, manifest), 0);
+    assert_int_equal(expire_run(&conf, &r), 0);
+    expire_report_free(&r);
+    assert_int_equal(away_load(s->p.repo, &away), 0);
+    assert_int_equal(away.n, 2);
+    away_free(&away);
+    if (repo_rekey(s->p.repo, &how) < 0)
+        fail_msg("%s", err_text());
+    repo_close(vault.repo);
+    assert_int_equal(system(command), 0);
+    assert_non_null(vault.repo = repo_open(copy, NULL, NULL));
+    assert_int_equal(vault.repo->generation, 2);
+    if ((c = catalog_load(vault.repo)) == NULL)
+        fail_msg("%s", err_text());
+    assert_int_equal(c->backups, 4);
+    catalog_free(c);
+    repo_close(vault.repo);
+    free(copy);
+    free(key);
+    free(command);
+    free(id);
+    free(manifest);
+}
+
 static void
 test_keep_local_pinned(void **state)
 {
@@ -1225,6 +1282,7 @@ main(void)
         cmocka_unit_test_setup_teardown(
             test_keep_local_pinned, setup, teardown),
         cmocka_unit_test_setup_teardown(test_signed_pins, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_away, setup, teardown),
         cmocka_unit_test_setup_teardown(test_confirmed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_passed_over, setup, teardown),
     };
