@@ -176,6 +176,25 @@ put_boundary(
     free(first);
 }
 
+/* How old the newest state is: of a repository whose newest objects are
+ * withheld it is older than it should be. */
+static void
+put_age(struct buf *out, const struct work *w)
+{
+    const struct plan *p = &w->plan;
+    uint64_t until = w->catalog->backup[p->backup].snapshot_us;
+    uint64_t now = time_now_us();
+    char when[TIME_BOTH], age[TIME_TEXT];
+
+    if (p->segments > 0)
+        until = MAX(until,
+            catalog_whole_until(w->catalog, p->first_segment, p->segments));
+    buf_fmt(out, "the newest state is of  %s", time_both(until, when));
+    if (until < now)
+        buf_fmt(out, ", %s ago", time_span(now - until, age));
+    buf_str(out, "\n");
+}
+
 /* Print the plan: which backup, which log, the boundary. */
 static int
 plan_and_print(const struct restore *o, struct work *w)
@@ -203,6 +222,8 @@ plan_and_print(const struct restore *o, struct work *w)
             "%zu segment%s\n",
             w->plan.segments, w->plan.segments == 1 ? "" : "s");
     put_boundary(&text, &w->plan, &w->preview);
+    if (w->plan.cutoff.kind == CUTOFF_NEWEST)
+        put_age(&text, w);
     rc = report_out(&text);
     buf_free(&text);
     if (w->plan.broken_end && w->plan.cutoff.kind == CUTOFF_NEWEST)
