@@ -347,6 +347,7 @@ capture(struct dump *d)
     dump_hold_end(d);
     if (rc < 0)
         return -1;
+    dump_history_tell(d);
     if (warn_of_the_rest(d) < 0 || dump_pos_now(d->main, &d->end_at) < 0)
         return -1;
     dump_guard_release(d);

@@ -22,11 +22,13 @@
 #include <stdint.h>
 
 #include "pitr/dump.h"
+#include "pitr/rows.h"
 #include "pitr/schema.h"
 
 /* Numbers of the server's errors, as db_errno() gives them. */
 #define LOCK_WAIT_TIMEOUT 1205
 #define NO_SUCH_TABLE 1146
+#define TABLE_DEF_CHANGED 1412
 
 /* A place in the server's log, to tell what came first. */
 struct dump_pos {
@@ -45,6 +47,7 @@ struct dump_table { /* a base table, whether its rows are stored or not */
     bool wire_known;
     unsigned units_left;
     struct dump_pos read_at; /* the log, after its last row was read */
+    uint64_t lost;           /* rows that dump_history_row() left out */
 };
 
 struct dump_unit {  /* what one worker reads at a time */
@@ -102,6 +105,12 @@ struct dump {
     struct err_saved *first; /* the error that ended it */
     char *schema_name;       /* of the object, once it may exist */
 };
+
+/* dump_history.c: *keep is false for a row that is to be left out; told at the
+ * end, together. */
+int dump_history_row(struct dump *d, struct dump_table *t, const void *row,
+    size_t size, bool *keep);
+void dump_history_tell(struct dump *d);
 
 /* Note the thread's error as the one that ends the backup, if it is the first
  * one; everybody stops soon.  Returns -1. */

@@ -176,10 +176,12 @@ copy_rows(struct worker *w, struct dump_table *t, struct db_rows *rows,
 {
     const uint8_t *row;
     size_t size;
+    bool keep;
     int rc;
 
     while ((rc = db_rows_next(rows, &row, &size)) > 0) {
-        if (one_row(w, t->number, row, size, s) < 0)
+        if (dump_history_row(w->d, t, row, size, &keep) < 0 ||
+            (keep && one_row(w, t->number, row, size, s) < 0))
             return -1;
         if (s->bytes - s->told_bytes < REPORT_BYTES)
             continue;
@@ -269,8 +271,12 @@ read_unit(struct worker *w, const struct dump_unit *u)
      * gives the metadata lock back and keeps the snapshot. */
     if (select_rows(w, u, t, &s) < 0 || unit_done(w, u, t, &s) < 0 ||
         (!u->locked && !w->d->logged &&
-            db_exec(w->db, "ROLLBACK TO SAVEPOINT pitr") < 0))
+            db_exec(w->db, "ROLLBACK TO SAVEPOINT pitr") < 0)) {
+        if (db_errno(w->db) == NO_SUCH_TABLE ||
+            db_errno(w->db) == TABLE_DEF_CHANGED)
+            err_hint("Somebody's DDL came in between; run the backup again.");
         return err_wrap("table %s.%s", t->schema, t->name);
+    }
     return 0;
 }
 

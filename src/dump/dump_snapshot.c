@@ -337,7 +337,13 @@ attempt(struct dump *d, bool again, bool last)
         return -1;
     if ((rc = dump_hold_take(d)) <= 0)
         return rc;
-    if (dump_lock_take(d) < 0 || take(d) < 0)
+    if (dump_lock_take(d) < 0) {
+        if (last || db_errno(d->lock) != NO_SUCH_TABLE)
+            return -1;
+        err_clear(); /* it was dropped since the catalogue was read */
+        return 0;
+    }
+    if (take(d) < 0)
         return -1;
     if ((rc = no_prepared_xa(d, false)) <= 0)
         return rc;
