@@ -17,7 +17,6 @@
 #include "pitr/mem.h"
 #include "pitr/times.h"
 
-
 static bool
 is_one_of(const char *const *list, size_t n, const char *engine)
 {
@@ -64,6 +63,20 @@ dump_guard_open(struct dump *d)
         bounded(d->lock, c->lock_wait_us) < 0)
         return -1;
     return 0;
+}
+
+void
+dump_hint_gone(const struct db *db)
+{
+    /* Table, its definition, database, routine, trigger, event,
+     * sequence. */
+    static const unsigned gone[] = {
+        NO_SUCH_TABLE, 1412, 1049, 1305, 1360, 1539, 4091};
+
+    for (size_t i = 0; i < NELEM(gone); i++)
+        if (db_errno(db) == gone[i])
+            err_hint("Somebody changed definitions meanwhile: run the backup "
+                     "again.");
 }
 
 void

@@ -28,7 +28,6 @@
 /* Numbers of the server's errors, as db_errno() gives them. */
 #define LOCK_WAIT_TIMEOUT 1205
 #define NO_SUCH_TABLE 1146
-#define TABLE_DEF_CHANGED 1412
 
 /* A place in the server's log, to tell what came first. */
 struct dump_pos {
@@ -105,6 +104,10 @@ struct dump {
     struct err_saved *first; /* the error that ended it */
     char *schema_name;       /* of the object, once it may exist */
 };
+
+/* Did the last statement fail because DDL had come first?  Then the error gets
+ * a hint. */
+void dump_hint_gone(const struct db *db);
 
 /* dump_history.c: *keep is false for a row that is to be left out; told at the
  * end, together. */

@@ -272,9 +272,7 @@ read_unit(struct worker *w, const struct dump_unit *u)
     if (select_rows(w, u, t, &s) < 0 || unit_done(w, u, t, &s) < 0 ||
         (!u->locked && !w->d->logged &&
             db_exec(w->db, "ROLLBACK TO SAVEPOINT pitr") < 0)) {
-        if (db_errno(w->db) == NO_SUCH_TABLE ||
-            db_errno(w->db) == TABLE_DEF_CHANGED)
-            err_hint("Somebody's DDL came in between; run the backup again.");
+        dump_hint_gone(w->db);
         return err_wrap("table %s.%s", t->schema, t->name);
     }
     return 0;

@@ -128,8 +128,10 @@ dump_schema_run(struct dump *d)
     rc = 0;
 
 out:
-    if (rc < 0)
+    if (rc < 0) {
+        dump_hint_gone(d->main);
         err_wrap("schema");
+    }
     schema_writer_free(w);
     return rc;
 }
