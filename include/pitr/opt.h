@@ -56,6 +56,8 @@ struct command {
 struct common {
     const char *config, *server;
     bool verbose, quiet, help;
+    /* How to reach vaults; they are in the sections, too, where they win. */
+    const char *ssh_config, *ssh_identity, *ssh_known_hosts, *ssh_jump;
     struct conf *conf;                 /* NULL with no_config */
     const struct conf_server *section; /* the chosen one; NULL if none */
     const char **args;

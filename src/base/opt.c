@@ -22,6 +22,14 @@ const struct opt common_opts[] = {
         "say more of what is done", NULL},
     {"quiet", 'q', OPT_FLAG, COMMON(quiet), NULL, 0, 0, NULL,
         "say only what went wrong", NULL},
+    {"ssh-identity", 0, OPT_STR, COMMON(ssh_identity), NULL, 0, 0, "FILE",
+        "the private key for the vaults", "ssh_identity"},
+    {"ssh-known-hosts", 0, OPT_STR, COMMON(ssh_known_hosts), NULL, 0, 0, "FILE",
+        "the vaults' host keys", "ssh_known_hosts"},
+    {"ssh-jump", 0, OPT_STR, COMMON(ssh_jump), NULL, 0, 0, "[USER@]HOST[:PORT]",
+        "the bastion", "ssh_jump"},
+    {"ssh-config", 0, OPT_STR, COMMON(ssh_config), NULL, 0, 0, "FILE",
+        "instead of ~/.ssh/config; none", "ssh_config"},
     {"help", 'h', OPT_FLAG, COMMON(help), NULL, 0, 0, NULL, "this text", NULL},
     {0}};
 
@@ -164,6 +172,23 @@ set_from_section(
     }
 }
 
+/* What the command line says of vaults wins over every section: vaults are
+ * reached by these. */
+static void
+set_sections(const struct common *c)
+{
+    for (size_t i = 0; c->conf != NULL && i < c->conf->servers; i++) {
+        struct conf_server *s = &c->conf->server[i];
+
+        s->ssh_config = c->ssh_config != NULL ? c->ssh_config : s->ssh_config;
+        s->ssh_identity =
+            c->ssh_identity != NULL ? c->ssh_identity : s->ssh_identity;
+        s->ssh_known_hosts = c->ssh_known_hosts != NULL ? c->ssh_known_hosts
+                                                        : s->ssh_known_hosts;
+        s->ssh_jump = c->ssh_jump != NULL ? c->ssh_jump : s->ssh_jump;
+    }
+}
+
 /*
  * The configuration: the one that was named must be there; without a name the
  * default one is read if it exists, and a command that needs it says so.
@@ -223,6 +248,7 @@ opt_parse(const struct command *cmd, int argc, char **argv, void *o)
                               : LOG_NORMAL);
     if (read_config(cmd, o) < 0)
         return -1;
+    set_sections(common);
     /* Again from the start, now that the lower layers of defaults are known. */
     free_words(cmd, o);
     first = *common;

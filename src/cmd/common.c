@@ -69,10 +69,17 @@ cmd_repo_write(const struct conf_server *s)
 
 /* A directory, or a vault as the section (may be NULL) says to reach it. */
 static struct repo *
-open_read(const struct conf_server *s, const char *where, const char *server)
+open_read(const struct common *c, const struct conf_server *s,
+    const char *where, const char *server)
 {
     struct store_sftp_conf ssh = vaults_ssh(s);
     struct store *store;
+
+    if (s == NULL)
+        ssh = (struct store_sftp_conf){.ssh_config = c->ssh_config,
+            .identity = c->ssh_identity,
+            .known_hosts = c->ssh_known_hosts,
+            .proxy_jump = c->ssh_jump};
 
     if (strncmp(where, "sftp://", 7) != 0)
         return repo_open(where, server, NULL);
@@ -86,14 +93,14 @@ cmd_repo_read(const struct common *c, const char *path)
     const struct conf_server *s;
 
     if (path != NULL)
-        return open_read(c->section, path, c->server);
+        return open_read(c, c->section, path, c->server);
     if ((s = cmd_section(c)) == NULL) {
         err_hint("Or name the repository with --repository DIR.");
         return NULL;
     }
     if (need_key(s, s->repository, "repository") < 0)
         return NULL;
-    return open_read(s, s->repository, s->name);
+    return open_read(c, s, s->repository, s->name);
 }
 
 static struct secret *
