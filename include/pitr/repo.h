@@ -93,6 +93,8 @@ bool repo_is_recipient(const struct repo *r, const struct public_key *k);
 
 /* One writer of a kind ("backup", "stream") at a time: ERR_LOCKED. */
 struct lock *repo_lock(const struct repo *r, const char *what);
+/* Is one at work?  1, 0, -1.  Keeps nobody from it. */
+int repo_is_locked(const struct repo *r, const char *what);
 
 /*
  * The chain zstd -> seal -> store for a new object.  meta: public note for the

@@ -296,21 +296,6 @@ write_marker(struct db *db, struct gtid *out)
     return rc;
 }
 
-static int
-stream_is_running(struct repo *r)
-{
-    struct lock *l = repo_lock(r, "stream");
-
-    if (l != NULL) {
-        lock_free(l);
-        return 0;
-    }
-    if (err_kind() != ERR_LOCKED)
-        return -1;
-    err_clear();
-    return 1;
-}
-
 static void
 check_marker(
     const struct check *o, struct db *db, struct repo *r, struct findings *f)
@@ -318,7 +303,7 @@ check_marker(
     uint64_t begun = time_mono_us();
     struct gtid marker;
     char text[GTID_TEXT], took[TIME_TEXT];
-    int there = 0, running = stream_is_running(r);
+    int there = 0, running = repo_is_locked(r, "stream");
 
     if (running <= 0) {
         if (running == 0) {

@@ -208,8 +208,9 @@ judge_vault(struct health *h, const struct health_vault *v,
         found(h, ERR_WARNINGS, "ship_stopped",
             "%s: nobody ships there any more", v->url);
     else if (v->runs && !v->connected && v->error_us != 0)
-        found(h, behind ? ERR_FAILED : ERR_WARNINGS, "vault_away", "%s: %s",
-            v->url, v->error);
+        found(h, behind ? ERR_FAILED : ERR_WARNINGS, "vault_away", "%s%s%s",
+            strstr(v->error, v->url) != NULL ? "" : v->url,
+            strstr(v->error, v->url) != NULL ? "" : ": ", v->error);
     if (v->known && behind)
         found(h, ERR_FAILED, "vault_behind",
             "%s: not up to date for %s; %" PRIu64 " object%s to ship", v->url,

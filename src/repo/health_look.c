@@ -25,11 +25,9 @@ text_of(const struct state *s, const char *key)
 static bool
 is_held(const struct repo *r, const char *name)
 {
-    char *path = xasprintf("%s/.lock-%s", r->local_path, name);
-    bool held = lock_is_held(path) > 0;
+    bool held = repo_is_locked(r, name) > 0;
 
     err_clear();
-    free(path);
     return held;
 }
 

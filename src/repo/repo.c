@@ -204,6 +204,20 @@ repo_lock(const struct repo *r, const char *what)
     return l;
 }
 
+int
+repo_is_locked(const struct repo *r, const char *what)
+{
+    char *path;
+    int rc;
+
+    if (r->local_path == NULL)
+        return 0;
+    path = xasprintf("%s/.lock-%s", r->local_path, what);
+    rc = lock_is_held(path);
+    free(path);
+    return rc;
+}
+
 struct sink *
 repo_put(struct repo *r, enum seal_kind kind, const char *name,
     const struct buf *meta, int level, enum store_put how,

@@ -34,7 +34,7 @@ source_server --rpl-semi-sync-master-wait-point=AFTER_SYNC \
     --rpl-semi-sync-master-timeout=800
 sql "$SRC" "CREATE DATABASE d; USE d; CREATE TABLE t (id INT PRIMARY KEY);
     INSERT INTO t SELECT seq FROM seq_1_to_500"
-set_up "vault = $URL" "${ssh_keys[@]}" "acknowledge = local" "retry = 1s" \
+set_up "vault = $URL" "${ssh_keys[@]}" "acknowledge = vault" "retry = 1s" \
     "max_lag = 40s"
 
 say "nothing yet"
@@ -77,10 +77,12 @@ expect_exit 2 pitr status --json --zabbix
 say "the vault goes away"
 vault_down
 sql "$SRC" "INSERT INTO d.t VALUES (1010)"
-found 20 vault_away
+found 20 vault_away semisync_off
 expect_exit 3 pitr status
-said "vault .*NOT connected" "last failure"
+said "vault .*NOT connected" "last failure" "ASYNCHRONOUS"
 vault_up
+# What it did not wait for is acknowledged late, and the next one in time.
+sql "$SRC" "INSERT INTO d.t VALUES (1011)"
 found 20
 
 say "the stream stands still: the server falls back, and it is seen"

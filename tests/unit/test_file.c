@@ -168,7 +168,10 @@ test_lock(void **state)
     lock_free(l);
     l = lock_take("lock", "stream");
     assert_non_null(l);
+    assert_int_equal(lock_is_held("lock"), 1);
     lock_free(l);
+    assert_int_equal(lock_is_held("lock"), 0);
+    assert_int_equal(lock_is_held("there-is-no-such-lock"), 0);
     lock_free(NULL);
     assert_null(lock_take("no/such/lock", "x"));
     assert_int_equal(err_kind(), ERR_FAILED);

@@ -844,12 +844,46 @@ the_rate_by_itself(void **state)
     ship_rate_free(&r);
 }
 
+/* Two vaults: what both have is there; a later segment means all of the ones
+ * before it. */
+static void
+who_waits_for_the_vaults(void **state)
+{
+    struct ship_watch *w = ship_watch_new();
+    unsigned a, b;
+
+    (void)state;
+    assert_non_null(w);
+    assert_false(ship_watch_reached(w, "binlog/1", 0)); /* nobody ships */
+    a = ship_watch_join(w);
+    b = ship_watch_join(w);
+    assert_int_equal(
+        ship_watch_wait(w, "binlog/1", 0, 1000), SHIP_WATCH_NOTHING);
+    ship_watch_grown(w, "binlog/1", 100);
+    assert_int_equal(ship_watch_wait(w, "binlog/1", 99, 0), SHIP_WATCH_GREW);
+    assert_int_equal(
+        ship_watch_wait(w, "binlog/1", 100, 1000), SHIP_WATCH_NOTHING);
+    ship_watch_has(w, a, "binlog/1", 100);
+    assert_false(ship_watch_reached(w, "binlog/1", 100));
+    ship_watch_has(w, b, "binlog/1", 99);
+    assert_false(ship_watch_reached(w, "binlog/1", 100));
+    assert_true(ship_watch_reached(w, "binlog/1", 99));
+    ship_watch_grown(w, "binlog/2", 10);
+    assert_int_equal(
+        ship_watch_wait(w, "binlog/1", UINT64_MAX, 0), SHIP_WATCH_NEXT);
+    ship_watch_has(w, b, "binlog/2", 1);
+    assert_true(ship_watch_reached(w, "binlog/1", 100));
+    assert_false(ship_watch_reached(w, "binlog/2", 1));
+    ship_watch_free(w);
+}
+
 int
 main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_rate_by_itself),
+        cmocka_unit_test(who_waits_for_the_vaults),
         T(all_goes_there_once),
         T(the_log_as_it_grows),
         T(cut_at_random),
