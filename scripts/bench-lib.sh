@@ -70,7 +70,11 @@ timed()
     done
     wait "$pid" || rc=$?
     wall[$name]="${wall[$name]:-} $(since "$begun")"
-    [ $rc = 0 ] || { cat "$D/timed.out" >&2; note "failed: $*"; exit 1; }
+    [ $rc = 0 ] || {
+        tail -5 "$D/timed.out" | cut -c1-300 >&2
+        note "failed: $*"
+        exit 1
+    }
     most=$((most / 1024))
     [ "$most" -le "${peak[$name]:-0}" ] || peak[$name]=$most
 }
