@@ -45,17 +45,26 @@ good()
     }
 }
 
+# prepare COMMAND TEXT: so that it has something to do.
+prepare()
+{
+    sql "$SRC" "INSERT INTO d.t (v) VALUES ('$2')"
+    # What the newest backup makes superfluous goes, of 2 s ago and more.
+    [ "$1" != expire ] || good pitr backup
+}
+
 # one AT HOW COMMAND...: the fault; then the same again, without.
 one()
 {
     local at=$1 how=$2 had
     shift 2
-    [ "$1" = expire ] || sql "$SRC" "INSERT INTO d.t (v) VALUES ('$how $at')"
+    prepare "$1" "$how $at"
     had=$(head_now)
     faulty "$at" "$how" "$@" 2>/dev/null # the shell tells of each kill
     if [ "$RC" = 0 ] || [ "$RC" = 3 ]; then
         case $how in
         enospc | eio) # what cannot be written need not matter (a state file)
+            [ "$(cat "$T/count")" -ge "$at" ] || return 1
             ;;
         *) return 1 ;; # there are fewer calls than that
         esac
@@ -77,9 +86,13 @@ one()
 some()
 {
     local n at how hows=(power enospc torn power kill eio)
+    at=0 how=none
+    [ "$1" != expire ] || good pitr "$@" # what is there from before
+    prepare "$1" 'counted'
     faulty 0 kill "$@"
     n=$(cat "$T/count")
     [ "$n" -gt 3 ] || fail "$1 changes nothing? $n calls"
+    echo "$1 changes the repository by $n calls"
     if [ -n "${PITR_LONG:-}" ]; then
         for how in kill torn power enospc eio; do
             for ((at = 1; at <= n; at++)); do
