@@ -20,6 +20,7 @@ struct health_limits { /* 0: not judged */
     uint64_t vault_lag_us;
     unsigned shrink_percent; /* rows or bytes, from one backup to the next */
     unsigned free_percent;   /* of the repository's disk */
+    uint64_t spool_bytes;    /* spool_limit */
 };
 
 enum health_stream {

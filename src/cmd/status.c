@@ -60,7 +60,8 @@ limits_of(const struct status *o, const struct conf_server *s)
         .lag_us = o->lag_us,
         .vault_lag_us = o->vault_lag_us,
         .shrink_percent = o->shrink_percent,
-        .free_percent = o->free_percent};
+        .free_percent = o->free_percent,
+        .spool_bytes = s != NULL ? s->spool_limit : 0};
 
     if (s == NULL || s == o->common.section)
         return l;

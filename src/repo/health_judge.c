@@ -237,6 +237,19 @@ judge_disk(struct health *h, const struct health_limits *l)
         (double)h->disk_free * 100 / (double)h->disk_size);
 }
 
+/* Backups wait from there on. */
+static void
+judge_spool(struct health *h, const struct health_limits *l)
+{
+    char is[TIME_TEXT], most[TIME_TEXT];
+
+    if (l->spool_bytes == 0 || !h->local || h->stored_bytes < l->spool_bytes)
+        return;
+    found(h, ERR_WARNINGS, "spool_full",
+        "the repository has %s, and spool_limit is %s: backups wait",
+        size_text(h->stored_bytes, is), size_text(l->spool_bytes, most));
+}
+
 void
 health_judge(struct health *h, const struct health_limits *l, uint64_t now_us)
 {
@@ -253,6 +266,7 @@ health_judge(struct health *h, const struct health_limits *l, uint64_t now_us)
     for (size_t i = 0; i < h->vaults; i++)
         judge_vault(h, &h->vault[i], l, now_us);
     judge_disk(h, l);
+    judge_spool(h, l);
 }
 
 enum err_kind

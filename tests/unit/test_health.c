@@ -21,6 +21,7 @@ static const struct health_limits limits = {.backup_age_us = 26 * H,
     .lag_us = 300 * S,
     .vault_lag_us = 900 * S,
     .shrink_percent = 20,
+    .spool_bytes = 1000,
     .free_percent = 5};
 
 /* A server of which everything is fine. */
@@ -155,6 +156,7 @@ test_vaults(void **state)
         "vault_away", ERR_WARNINGS);
     AFTER(h.vault[0].no_fsync = true, "vault_no_fsync", ERR_WARNINGS);
     AFTER(h.disk_free = 4, "disk_full", ERR_WARNINGS);
+    AFTER(h.stored_bytes = 1000, "spool_full", ERR_WARNINGS);
 }
 
 static void
