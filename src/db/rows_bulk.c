@@ -3,9 +3,9 @@
  *
  * The packet: statement id u32, flags u16 (128: types follow), for each
  * parameter type u8 and 0x80 where it is unsigned, then for each row and
- * parameter an indicator (0 a value follows, 1 NULL) and the value just as
- * it stands in the row.  Source: MariaDB's documentation of the protocol,
- * "COM_STMT_BULK_EXECUTE"; sql/sql_prepare.cc.
+ * parameter an indicator (0 a value follows, 1 NULL, 2 DEFAULT) and the value
+ * just as it stands in the row.  Source: MariaDB's documentation of the
+ * protocol, "COM_STMT_BULK_EXECUTE"; sql/sql_prepare.cc.
  */
 #include <mysql.h>
 #include <mysqld_error.h>
@@ -142,6 +142,17 @@ fail:
     return NULL;
 }
 
+/*
+ * A NOT NULL column of geometry that was added to rows that were there is empty
+ * in them.  As a value that is refused; from NULL, INSERT IGNORE makes it.
+ */
+static bool
+goes_as_null(const struct db_bulk *b, size_t i)
+{
+    return b->value[i] == NULL ||
+        (b->cols[i].type == MYSQL_TYPE_GEOMETRY && b->value_size[i] == 1);
+}
+
 /* COM_STMT_EXECUTE of the row whose values are in b->value. */
 static int
 execute_row(struct db_bulk *b)
@@ -161,7 +172,7 @@ execute_row(struct db_bulk *b)
     buf_u8(o, 1); /* types follow */
     add_types(o, b->cols, b->n);
     for (size_t i = 0; i < b->n; i++) {
-        if (b->value[i] == NULL)
+        if (goes_as_null(b, i))
             o->data[map + i / 8] |= (uint8_t)(1u << i % 8);
         else
             buf_add(o, b->value[i], b->value_size[i]);
@@ -267,8 +278,8 @@ db_bulk_row(struct db_bulk *b, const void *row, size_t size)
     if (b->rows == 0)
         buf_add(&b->batch, b->head.data, b->head.len);
     for (size_t i = 0; i < b->n; i++) {
-        buf_u8(&b->batch, b->value[i] == NULL);
-        if (b->value[i] != NULL)
+        buf_u8(&b->batch, goes_as_null(b, i));
+        if (!goes_as_null(b, i))
             buf_add(&b->batch, b->value[i], b->value_size[i]);
     }
     if (!b->bulk_worked) {

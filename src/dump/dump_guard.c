@@ -68,10 +68,10 @@ dump_guard_open(struct dump *d)
 void
 dump_hint_gone(const struct db *db)
 {
-    /* Table, its definition, database, routine, trigger, event,
+    /* Table, its definition, column, database, routine, trigger, event,
      * sequence. */
     static const unsigned gone[] = {
-        NO_SUCH_TABLE, 1412, 1049, 1305, 1360, 1539, 4091};
+        NO_SUCH_TABLE, 1412, 1054, 1049, 1305, 1360, 1539, 4091};
 
     for (size_t i = 0; i < NELEM(gone); i++)
         if (db_errno(db) == gone[i])

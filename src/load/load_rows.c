@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include "load_priv.h"
 #include "pitr/log.h"
 #include "pitr/mem.h"
@@ -53,10 +54,26 @@ struct filler {
 
 /* --- filling --- */
 
+/* See goes_as_null() in rows_bulk.c.  What IGNORE hides besides is seen all the
+ * same: fewer rows are stored, or others than were backed up. */
+static bool
+has_geometry(const struct manifest_table *t)
+{
+    static const char *const types[] = {"geometry", "point", "linestring",
+        "polygon", "multipoint", "multilinestring", "multipolygon",
+        "geometrycollection"};
+
+    for (size_t i = 0; i < t->cols; i++)
+        for (size_t k = 0; k < NELEM(types); k++)
+            if (strcasecmp(t->col[i].data_type, types[k]) == 0)
+                return true;
+    return false;
+}
+
 static void
 insert_text(const struct manifest_table *t, struct buf *b)
 {
-    buf_str(b, "INSERT INTO ");
+    buf_str(b, has_geometry(t) ? "INSERT IGNORE INTO " : "INSERT INTO ");
     db_ident(b, t->schema);
     buf_str(b, ".");
     db_ident(b, t->name);

@@ -20,6 +20,9 @@ features() # SCHEMA
         INSERT INTO overlaps VALUES (1, '2000-01-01', '2001-01-01'),
             (1, '2001-01-01', '2003-01-01'), (2, '2000-01-01', '2001-01-01');
         DELETE FROM overlaps FOR PORTION OF p FROM '2002-01-01' TO '2002-02-01';
+        CREATE TABLE grown (id INT); INSERT INTO grown VALUES (1), (2);
+        SET sql_mode = ''; ALTER TABLE grown ADD p POLYGON NOT NULL;
+        SET sql_mode = DEFAULT;
         CREATE TABLE hashed (b BLOB, UNIQUE (b));
         INSERT INTO hashed VALUES (REPEAT('x', 9000)), (NULL), (NULL), ('');"
     since 1006 "CREATE TABLE ignored (a INT PRIMARY KEY, b INT,

@@ -30,7 +30,7 @@ DROP PROCEDURE make;
 SET SESSION group_concat_max_len = 1000000;
 SELECT CONCAT('CREATE TABLE collations (id INT PRIMARY KEY, ',
     GROUP_CONCAT('`', collation_name, '` CHAR(4) CHARACTER SET ', character_set_name,
-        ' COLLATE ', collation_name ORDER BY collation_name), ')') INTO @sql
+        ' COLLATE `', collation_name, '`' ORDER BY collation_name), ')') INTO @sql
     FROM information_schema.collations WHERE character_set_name IS NOT NULL;
 EXECUTE IMMEDIATE @sql;
 SELECT CONCAT('INSERT INTO collations VALUES (1', REPEAT(', ''aB''', COUNT(*)),
