@@ -145,6 +145,9 @@ struct expire_conf {
  * The report has to be freed in any case.
  */
 int expire_run(const struct expire_conf *conf, struct expire_report *out);
+/* Backups that expire has let go from a local repository while a vault has them;
+ * 0 for one that is not local. */
+int expire_away(const struct repo *r, size_t *n);
 void expire_report_free(struct expire_report *r); /* content */
 
 #endif

@@ -34,6 +34,23 @@ conclude(const struct catalog *c)
                     "make a new backup now.");
 }
 
+/* Who looks for an older one has to know where. */
+static void
+put_away(const struct repo *repo, struct buf *out)
+{
+    size_t n;
+
+    if (expire_away(repo, &n) < 0) {
+        log_warn("%s", err_text());
+        err_clear();
+    }
+    if (n > 0)
+        buf_fmt(out,
+            "\n%zu older backup%s, and the log from there on, went from here: "
+            "--repository sftp://... lists a vault's\n",
+            n, n == 1 ? "" : "s");
+}
+
 static int
 list_run(void *arg)
 {
@@ -59,8 +76,10 @@ list_run(void *arg)
     }
     if (o->json)
         list_json(repo, c, &pins, &head, &text);
-    else
+    else {
         list_text(repo, c, &pins, &head, &text);
+        put_away(repo, &text);
+    }
     if (report_out(&text) == 0)
         rc = behind != NULL ? err_put(behind) : conclude(c);
     else

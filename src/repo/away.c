@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "away.h"
+#include "pitr/expire.h"
 #include "pitr/file.h"
 #include "pitr/mem.h"
 
@@ -131,6 +132,17 @@ away_save(const struct away *a, const struct repo *r)
     free(path);
     free(fresh);
     free(head);
+    return rc;
+}
+
+int
+expire_away(const struct repo *r, size_t *n)
+{
+    struct away a = {0};
+    int rc = r->local_path == NULL ? 0 : away_load(r, &a);
+
+    *n = a.n;
+    away_free(&a);
     return rc;
 }
 

@@ -103,6 +103,8 @@ said "removed +backup ${ids[1]}" "removed +log"
 [ "$(backups)" = "${ids[2]}"$'\n'"${ids[3]}" ] || fail "others are left"
 expect_exit 0 pitr keep "${ids[0]}"
 expect_exit 10 pitr keep 20200101T000000Z
+expect_exit 0 pitr list
+said "2 older backups, and the log .* went from here"
 expect_exit 0 pitr verify --all --secret-key "$T/key"
 expect_exit 13 pitr restore --dry-run --secret-key "$T/key" \
     --until-gtid "$first"
