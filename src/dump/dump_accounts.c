@@ -1,6 +1,9 @@
 /*
  * dump_accounts.c -- roles, users and what they are granted, read while
  * LOCK TABLES keeps the tables of accounts as they are at the snapshot.
+ *
+ * The connection that has locked them reads them: any other one would wait
+ * behind a GRANT that waits for that lock, for ever.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +35,7 @@ object_add(struct dump_objects *to, enum schema_kind kind, const char *name,
 static bool
 not_loaded(struct dump *d, const char *account)
 {
-    unsigned number = db_errno(d->main);
+    unsigned number = db_errno(d->lock);
 
     if (number != 1133 && number != 1141)
         return false;
@@ -49,7 +52,7 @@ read_grants(struct dump *d, const char *account)
 {
     struct db_result r;
 
-    if (db_query(d->main, &r, "SHOW GRANTS FOR %s", account) < 0)
+    if (db_query(d->lock, &r, "SHOW GRANTS FOR %s", account) < 0)
         return err_wrap("account %s", account);
     for (size_t i = 0; i < r.rows; i++)
         object_add(&d->grants, SCHEMA_GRANT, account, db_cell(&r, i, 0), NULL);
@@ -64,7 +67,7 @@ read_user(struct dump *d, const char *account, const char *since)
 {
     struct db_result r;
 
-    if (db_query(d->main, &r, "SHOW CREATE USER %s", account) < 0)
+    if (db_query(d->lock, &r, "SHOW CREATE USER %s", account) < 0)
         return not_loaded(d, account) ? 0 : err_wrap("account %s", account);
     object_add(&d->accounts, SCHEMA_USER, account, db_cell(&r, 0, 0), since);
     db_result_free(&r);
@@ -114,7 +117,7 @@ dump_accounts_read(struct dump *d)
     struct db_result r;
     int rc = 0;
 
-    if (db_query(d->main, &r,
+    if (db_query(d->lock, &r,
             "SELECT User, Host, JSON_VALUE(Priv, '$.is_role'),"
             " NULLIF(JSON_VALUE(Priv, '$.password_last_changed'), 0) FROM"
             " mysql.global_priv WHERE NOT (User = 'mariadb.sys' AND"

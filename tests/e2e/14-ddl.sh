@@ -14,6 +14,12 @@ changes()
             ALTER TABLE t DROP COLUMN c$i; DO SLEEP(0.03);"
     done
 }
+grants()
+{
+    while :; do
+        echo "GRANT SELECT ON d.* TO visitor; REVOKE SELECT ON d.* FROM visitor;"
+    done
+}
 rows()
 {
     local i=0
@@ -29,11 +35,13 @@ rows()
 source_server
 sql "$SRC" "CREATE DATABASE d; CREATE TABLE d.t (v INT, KEY (v));
     CREATE TABLE d.u (id INT PRIMARY KEY, v INT);
+    CREATE USER visitor;
     CREATE TABLE d.beat (at TIMESTAMP(6)); INSERT INTO d.beat VALUES (NOW(6))"
 set_up
 pitr stream --once
 write_as changes
 write_as rows
+write_as grants
 
 whole=0
 rounds=6
