@@ -40,15 +40,6 @@ SET foreign_key_checks = 0;
 DELETE FROM fk_one.a WHERE id = 1;
 SET foreign_key_checks = 1;
 DELETE FROM fk_one.tree WHERE id = 3;
-UPDATE versions.hidden SET v = CONCAT(v, '!');
-DELETE FROM versions.hidden WHERE id = 3;
-DELETE FROM versions.named WHERE id = 2;
-UPDATE versions.in_parts SET v = 0;
-DELETE FROM versions.period FOR PORTION OF valid FROM '2020-02-01' TO '2020-03-01'
-    WHERE id = 1;
-UPDATE versions.bitemporal FOR PORTION OF valid FROM '2020-05-01' TO '2020-06-01'
-    SET v = 3;
-UPDATE versions.myisam SET v = 6;
 DELETE FROM engines.myisam WHERE id MOD 5 = 0;
 UPDATE engines.aria_plain SET t = CONCAT(t, 'ä');
 INSERT INTO engines.memory VALUES (3, 'c');

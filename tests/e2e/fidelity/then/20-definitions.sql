@@ -25,8 +25,6 @@ CREATE TABLE engines.selected (k INT PRIMARY KEY) SELECT id AS k, v FROM
 CREATE OR REPLACE TABLE engines.merge_2 (id INT NOT NULL, v INT, KEY (id))
     ENGINE=MyISAM;
 CREATE TABLE engines.liked LIKE strings.wide;
-ALTER TABLE versions.myisam DROP SYSTEM VERSIONING;
-ALTER TABLE versions.period ADD COLUMN note TEXT;
 DROP DATABASE empty_one;
 CREATE DATABASE empty_two COLLATE latin1_german1_ci;
 USE objects;

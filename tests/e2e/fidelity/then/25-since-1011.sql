@@ -1,0 +1,3 @@
+-- Versioned tables are altered.
+ALTER TABLE versions.myisam DROP SYSTEM VERSIONING;
+ALTER TABLE versions.period ADD COLUMN note TEXT;
