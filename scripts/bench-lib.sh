@@ -1,8 +1,8 @@
 # scripts/bench-lib.sh -- what the benches share: clocks, medians, tables and
 # charts.  Sourced, after `set -eu -o pipefail` and scripts/lib.sh.
 #
-# A bench says what it found as Markdown on standard output; with BENCH_OUT=DIR
-# it is also written to DIR/NAME.md, and its charts to DIR/NAME-*.svg.
+# A bench says what it found as Markdown on standard output, and what it is doing
+# on standard error; with BENCH_OUT=DIR it leaves its charts there, as SVG.
 
 BENCH=$(basename "$0")
 BENCH=${BENCH#bench-}
@@ -112,11 +112,9 @@ bench_machine()
 }
 
 # say LINE...: Markdown.
-bench_text=()
 say()
 {
     printf '%s\n' "$@"
-    bench_text+=("$@")
 }
 
 # against WORK PEER PEER_SECONDS PITR_SECONDS WANTED [inverse]: a row of a
@@ -168,14 +166,6 @@ chart()
             }
             print "</svg>"
         }' >"$BENCH_OUT/$1.svg"
-}
-
-# The last thing a bench does.
-bench_end()
-{
-    [ -n "${BENCH_OUT:-}" ] || return 0
-    mkdir -p "$BENCH_OUT"
-    printf '%s\n' "${bench_text[@]}" >"$BENCH_OUT/$BENCH.md"
 }
 
 # bench_repository SOCKET: an account, keys, a configuration $D/pitr.conf and a
