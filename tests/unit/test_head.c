@@ -155,6 +155,7 @@ test_goes_on(void **state)
 
     is_fine(s);
     /* The newest one grows; others follow; a backup, too. */
+    segment_tail_free(&s->tail);
     assert_int_equal(segment_tail_find(s->p.repo, &s->tail), 1);
     segment(s, SEGMENT_NEXT, false);
     is_fine(s);
