@@ -133,7 +133,9 @@ look_at(struct ship *s, const char *name)
     s->report.confirmed++;
     s->report.confirmed_bytes += size;
     pthread_mutex_unlock(&s->lock);
-    ship_got_on(s, 0);
+    /* It gets further; but that writing works again it does not show. */
+    if (s->conf->once)
+        ship_got_on(s, 0);
     return 0;
 }
 
