@@ -47,29 +47,115 @@ not_loaded(struct dump *d, const char *account)
     return true;
 }
 
-static int
-read_grants(struct dump *d, const char *account)
-{
-    struct db_result r;
+/* An account as mysql.global_priv has it. */
+struct account {
+    const char *user, *host;
+    bool is_role;
+    const char *since; /* when its password was set: it expires from then on */
+    const char *required[3]; /* NULL, or the values of require_words[] */
+    char *quoted;
+};
+static const char *const require_words[] = {"ISSUER", "SUBJECT", "CIPHER"};
 
-    if (db_query(d->lock, &r, "SHOW GRANTS FOR %s", account) < 0)
-        return err_wrap("account %s", account);
-    for (size_t i = 0; i < r.rows; i++)
-        object_add(&d->grants, SCHEMA_GRANT, account, db_cell(&r, i, 0), NULL);
-    db_result_free(&r);
-    return 0;
+/*
+ * A statement that the server printed, with quotes that it left as they are
+ * (10.5, 11.8) escaped.  Owned.
+ */
+static char *
+escape_required(const struct account *a, const char *sql)
+{
+    char *text = xstrdup(sql);
+
+    for (size_t i = 0; i < NELEM(require_words); i++) {
+        const char *value = a->required[i], *at;
+        struct buf b = {0};
+        char *raw;
+
+        if (value == NULL || strpbrk(value, "'\\") == NULL)
+            continue;
+        raw = xasprintf("%s '%s'", require_words[i], value);
+        if ((at = strstr(text, raw)) != NULL) {
+            buf_fmt(&b, "%.*s%s ", (int)(at - text), text, require_words[i]);
+            db_quote(&b, value, strlen(value));
+            buf_str(&b, at + strlen(raw));
+            free(text);
+            text = buf_take(&b);
+        }
+        free(raw);
+    }
+    return text;
 }
 
-/* since: when its password was set, for that is when it begins to expire.
- * 1, 0 where it was left out, -1. */
+/* The server prints names in them with whatever quotes they have. */
 static int
-read_user(struct dump *d, const char *account, const char *since)
+read_proxies(struct dump *d, const struct account *a)
+{
+    struct db_result r;
+    struct buf user = {0}, host = {0};
+    int rc;
+
+    db_quote(&user, a->user, strlen(a->user));
+    db_quote(&host, a->host, strlen(a->host));
+    rc = db_query(d->lock, &r,
+        "SELECT Proxied_user, Proxied_host, With_grant FROM mysql.proxies_priv"
+        " WHERE User = %s AND Host = %s ORDER BY 1, 2",
+        buf_cstr(&user), buf_cstr(&host));
+    for (size_t i = 0; rc == 0 && i < r.rows; i++) {
+        struct buf b = {0};
+
+        buf_str(&b, "GRANT PROXY ON ");
+        db_ident(&b, db_cell(&r, i, 0));
+        buf_str(&b, "@");
+        db_ident(&b, db_cell(&r, i, 1));
+        buf_str(&b, " TO ");
+        db_ident(&b, a->user);
+        buf_str(&b, "@");
+        db_ident(&b, a->host);
+        if (strcmp(db_cell(&r, i, 2), "0") != 0)
+            buf_str(&b, " WITH GRANT OPTION");
+        object_add(&d->grants, SCHEMA_GRANT, a->quoted, buf_cstr(&b), NULL);
+        buf_free(&b);
+    }
+    if (rc == 0)
+        db_result_free(&r);
+    buf_free(&user);
+    buf_free(&host);
+    return rc;
+}
+
+static int
+read_grants(struct dump *d, const struct account *a)
 {
     struct db_result r;
 
-    if (db_query(d->lock, &r, "SHOW CREATE USER %s", account) < 0)
-        return not_loaded(d, account) ? 0 : err_wrap("account %s", account);
-    object_add(&d->accounts, SCHEMA_USER, account, db_cell(&r, 0, 0), since);
+    if (db_query(d->lock, &r, "SHOW GRANTS FOR %s", a->quoted) < 0)
+        return -1;
+    for (size_t i = 0; i < r.rows; i++) {
+        const char *printed = db_cell(&r, i, 0);
+        char *sql;
+
+        if (strncmp(printed, "GRANT PROXY ", 12) == 0)
+            continue;
+        sql = escape_required(a, printed);
+        object_add(&d->grants, SCHEMA_GRANT, a->quoted, sql, NULL);
+        free(sql);
+    }
+    db_result_free(&r);
+    return a->is_role ? 0 : read_proxies(d, a);
+}
+
+/* 1, 0 where it was left out, -1. */
+static int
+read_user(struct dump *d, const struct account *a)
+{
+    struct db_result r;
+    char *sql;
+
+    if (db_query(d->lock, &r, "SHOW CREATE USER %s", a->quoted) < 0)
+        return not_loaded(d, a->quoted) ? 0 : -1;
+    sql = escape_required(a, db_cell(&r, 0, 0));
+    object_add(&d->accounts, SCHEMA_USER, a->quoted, sql, a->since);
+    free(sql);
     db_result_free(&r);
     return 1;
 }
@@ -89,26 +175,27 @@ quoted(const char *user, const char *host)
 
 /* Roles come first, as they are stored; PUBLIC is always there. */
 static int
-one_account(struct dump *d, const char *user, const char *host, bool is_role,
-    const char *since)
+one_account(struct dump *d, struct account *a)
 {
-    bool is_public = is_role && strcmp(user, "PUBLIC") == 0;
-    char *account =
-        is_public ? xstrdup(user) : quoted(user, is_role ? NULL : host);
+    bool is_public = a->is_role && strcmp(a->user, "PUBLIC") == 0;
     int rc = 1;
 
-    if (is_role && !is_public) {
-        char *sql = xasprintf("CREATE ROLE %s", account);
+    a->quoted = is_public ? xstrdup(a->user)
+                          : quoted(a->user, a->is_role ? NULL : a->host);
+    if (a->is_role && !is_public) {
+        char *sql = xasprintf("CREATE ROLE %s", a->quoted);
 
-        object_add(&d->accounts, SCHEMA_ROLE, account, sql, NULL);
+        object_add(&d->accounts, SCHEMA_ROLE, a->quoted, sql, NULL);
         free(sql);
-    } else if (!is_role) {
-        rc = read_user(d, account, since);
+    } else if (!a->is_role) {
+        rc = read_user(d, a);
     }
     if (rc == 1)
-        rc = read_grants(d, account);
-    free(account);
-    return rc;
+        rc = read_grants(d, a);
+    if (rc < 0)
+        err_wrap("account %s", a->quoted);
+    free(a->quoted);
+    return rc < 0 ? -1 : 0;
 }
 
 int
@@ -119,18 +206,25 @@ dump_accounts_read(struct dump *d)
 
     if (db_query(d->lock, &r,
             "SELECT User, Host, JSON_VALUE(Priv, '$.is_role'),"
-            " NULLIF(JSON_VALUE(Priv, '$.password_last_changed'), 0) FROM"
+            " NULLIF(JSON_VALUE(Priv, '$.password_last_changed'), 0),"
+            " JSON_VALUE(Priv, '$.x509_issuer'),"
+            " JSON_VALUE(Priv, '$.x509_subject'),"
+            " JSON_VALUE(Priv, '$.ssl_cipher') FROM"
             " mysql.global_priv WHERE NOT (User = 'mariadb.sys' AND"
             " Host = 'localhost')"
             " ORDER BY JSON_VALUE(Priv, '$.is_role') IS NULL, User, Host") < 0)
         return err_wrap("reading the accounts");
     for (size_t i = 0; rc == 0 && i < r.rows; i++) {
         const char *role = db_cell(&r, i, 2);
-
-        rc = one_account(d, db_cell(&r, i, 0), db_cell(&r, i, 1),
-            role != NULL && strcmp(role, "0") != 0 &&
+        struct account a = {.user = db_cell(&r, i, 0),
+            .host = db_cell(&r, i, 1),
+            .is_role = role != NULL && strcmp(role, "0") != 0 &&
                 strcmp(role, "false") != 0,
-            db_cell(&r, i, 3));
+            .since = db_cell(&r, i, 3)};
+
+        for (size_t k = 0; k < NELEM(a.required); k++)
+            a.required[k] = db_cell(&r, i, 4 + k);
+        rc = one_account(d, &a);
     }
     db_result_free(&r);
     return rc;
