@@ -10,7 +10,7 @@
 vault_is_the_same()
 {
     local f
-    (cd "$REPO" && find repository backup binlog -type f) | sort >"$T/objects"
+    (cd "$REPO" && find * -type f) | sort >"$T/objects"
     [ -s "$T/objects" ] || fail "there are no objects"
     while read -r f; do
         { cat "$V/vault/$f" "$V/vault/$f"+* 2>/dev/null || true; } |
@@ -125,6 +125,18 @@ expect_exit 15 "$PITR" ship --once --config "$T/unknown.conf"
 said "host key is not known" "SHA256:"
 vault_is_the_same || fail "something has changed on the vault"
 
+say "another signing key, and a later recipient's slots, come to the vault"
+"$PITR" keygen --out "$T/key2" --no-passphrase >/dev/null
+pitr rekey --new-signing-key "$T/signing2.key" \
+    --add-recipient-file "$T/key2.pub" >/dev/null
+sed -i "s|/signing\.key|/signing2.key|" "$T/pitr.conf"
+pitr rewrap --secret-key "$T/key" --recipient-file "$T/key2.pub" >/dev/null
+pitr stream --once
+vault_is_the_same || fail "the new generation, or slots, were not shipped"
+signer=$(pitr list --json | grep -oE 'ed25519:[a-z2-7]{52}' | head -1)
+expect_exit 0 pitr verify --repository "$URL" --secret-key "$T/key2" \
+    --signer "$signer"
+
 say "the machine is lost"
 server_stop "$T/src" KILL
 rm -rf "$REPO" "$T/src" "$T/signing.key" "$T/pitr.conf"
@@ -136,5 +148,8 @@ pitr list
 pitr list --repository "$URL" --json >/dev/null
 pitr verify
 restore_to r --repository "$URL"
+"$PITR" keygen --out "$T/key3" --no-passphrase >/dev/null
+expect_exit 0 pitr rewrap --secret-key "$T/key" --recipient-file "$T/key3.pub"
+expect_exit 0 pitr verify --secret-key "$T/key3" --signer "$signer"
 truth "$OUT" "$T/restored"
 same "$T/truth" "$T/restored"
