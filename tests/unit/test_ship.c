@@ -218,6 +218,7 @@ refused(struct lab *l, enum err_kind kind, const char *what)
 
 struct running {
     struct ship_conf conf;
+    char *url; /* the lab may go on to another vault */
     struct ship_report report;
     atomic_bool stop;
     pthread_t thread;
@@ -244,6 +245,7 @@ start_paced(struct lab *l, struct running *r, uint64_t rate, uint64_t retry_us)
     r->conf.rate = rate;
     r->conf.retry_us = retry_us;
     r->conf.stop = &r->stop;
+    r->conf.vault = r->url = xstrdup(l->url);
     assert_int_equal(pthread_create(&r->thread, NULL, run, r), 0);
 }
 
@@ -258,6 +260,7 @@ stop(struct running *r)
 {
     atomic_store(&r->stop, true);
     pthread_join(r->thread, NULL);
+    free(r->url);
     assert_int_equal(r->rc, 0);
 }
 
