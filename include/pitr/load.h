@@ -8,12 +8,14 @@
 #include "pitr/sql_event.h"
 #include "pitr/manifest.h"
 #include "pitr/repo.h"
+#include "pitr/scope.h"
 
 struct load_conf {
     const struct db_conf *target;
     struct repo *repo;
     const struct secret_key *key;
     const struct manifest *manifest;
+    const struct scope *scope; /* NULL: all of it */
     unsigned jobs;
     bool verify; /* read every table back and compare its checksum */
     bool force_version; /* an older target than the source */
@@ -25,6 +27,12 @@ struct load_conf {
                                         each, load_finish() goes by it; NULL:
                                         by the backup alone */
 };
+
+/*
+ * Of a part of a backup: to be called once, before anything else is done with
+ * the manifest.  Tables are marked or called otherwise, as the scope says.
+ */
+void load_scope_manifest(struct manifest *m, const struct scope *s);
 
 struct load_report {
     uint64_t tables, rows, bytes;

@@ -43,6 +43,7 @@ struct manifest_table {
     struct rowsum sum;
     uint64_t bytes; /* of rows */
     uint32_t parts; /* how many parts hold rows of it */
+    bool left_out;  /* of a restore (load_scope_manifest()) */
 };
 
 struct manifest_part {

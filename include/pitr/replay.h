@@ -7,6 +7,7 @@
 
 #include "pitr/catalog.h"
 #include "pitr/db.h"
+#include "pitr/scope.h"
 #include "pitr/sql_event.h"
 
 struct replay_conf {
@@ -17,6 +18,7 @@ struct replay_conf {
     const struct plan *plan;
     uint64_t ahead_bytes; /* how far to stay ahead of the applier at most:
                              relay log on the target's disk */
+    const struct scope *scope; /* NULL: all of the log */
     struct sql_event_states *events; /* what becomes of them in the log is
                                         noted here; may be NULL */
 };

@@ -22,6 +22,7 @@ struct restore {
     const char *expect, *state;
     unsigned port, jobs;
     bool dry_run, no_verify, force;
+    struct opt_list only, exclude, rename;
 };
 
 #define FIELD(f) offsetof(struct restore, f)
@@ -36,6 +37,12 @@ static const struct opt restore_opts[] = {
         "this transaction is the first one left out", NULL},
     {"backup", 0, OPT_STR, FIELD(backup), NULL, 0, 0, "ID",
         "start from this backup (the newest before the cutoff)", NULL},
+    {"only", 0, OPT_LIST, FIELD(only), NULL, 0, 0, "SCHEMA[.TABLE]",
+        "restore only this, beside what the target has; may be repeated", NULL},
+    {"exclude", 0, OPT_LIST, FIELD(exclude), NULL, 0, 0, "SCHEMA[.TABLE]",
+        "leave this out; may be repeated", NULL},
+    {"rename", 0, OPT_LIST, FIELD(rename), NULL, 0, 0, "OLD=NEW",
+        "restore this schema under another name; may be repeated", NULL},
     {"dry-run", 'n', OPT_FLAG, FIELD(dry_run), NULL, 0, 0, NULL,
         "only print what would be done", NULL},
     {"sandbox", 0, OPT_STR, FIELD(sandbox), NULL, 0, 0, "DIR",
@@ -82,6 +89,7 @@ struct work {
     struct manifest *manifest;
     struct restore_target *target;
     struct plan plan;
+    struct scope scope;
     struct sql_event_states events; /* of the scheduler */
     struct replay_report preview, done;
     struct load_report loaded;
@@ -151,6 +159,7 @@ static struct replay_conf
 replay_conf(const struct restore *o, struct work *w)
 {
     return (struct replay_conf){.events = &w->events,
+        .scope = &w->scope,
         .target = w->target == NULL ? NULL : restore_target_db(w->target),
         .repo = w->repo,
         .key = w->key,
@@ -195,6 +204,31 @@ put_age(struct buf *out, const struct work *w)
     buf_str(out, "\n");
 }
 
+/* What is wanted, and which schemas there are. */
+static int
+get_scope(const struct restore *o, struct work *w, const char *backup)
+{
+    struct scope *s = &w->scope;
+
+    for (size_t i = 0; i < o->only.n; i++)
+        if (scope_only(s, o->only.v[i]) < 0)
+            return err_wrap("--only");
+    for (size_t i = 0; i < o->exclude.n; i++)
+        if (scope_exclude(s, o->exclude.v[i]) < 0)
+            return err_wrap("--exclude");
+    for (size_t i = 0; i < o->rename.n; i++)
+        if (scope_rename(s, o->rename.v[i]) < 0)
+            return err_wrap("--rename");
+    if (!scope_active(s))
+        return 0;
+    if ((w->manifest = manifest_load(w->repo, backup, w->key)) == NULL)
+        return -1;
+    for (size_t i = 0; i < w->manifest->tables; i++)
+        scope_know(s, w->manifest->table[i].schema);
+    load_scope_manifest(w->manifest, s);
+    return 0;
+}
+
 /* Print the plan: which backup, which log, the boundary. */
 static int
 plan_and_print(const struct restore *o, struct work *w)
@@ -209,10 +243,13 @@ plan_and_print(const struct restore *o, struct work *w)
     if (get_cutoff(o, &cutoff) < 0 ||
         plan_make(w->catalog, &cutoff, o->backup, &w->plan) < 0)
         return -1;
-    conf = replay_conf(o, w);
-    if (replay_preview(&conf, true, &w->preview) < 0)
-        return -1;
     b = &w->catalog->backup[w->plan.backup];
+    if (get_scope(o, w, b->id) < 0)
+        return -1;
+    conf = replay_conf(o, w);
+    /* Of a part every statement has to be looked at. */
+    if (replay_preview(&conf, !scope_active(&w->scope), &w->preview) < 0)
+        return -1;
     buf_fmt(&text, "backup %s as of %s: %" PRIu64 " tables, %s of rows\n",
         b->id, time_both(b->snapshot_us, when), b->tables,
         size_text(b->row_bytes, size));
@@ -240,6 +277,7 @@ do_load(const struct restore *o, struct work *w)
         .key = w->key,
         .manifest = w->manifest,
         .events = &w->events,
+        .scope = &w->scope,
         .jobs = cmd_jobs(o->jobs),
         .verify = !o->no_verify,
         .force_version = o->force,
@@ -260,7 +298,9 @@ do_load(const struct restore *o, struct work *w)
         load_settings_restore(settings);
         err_clear();
         err_put(first);
-        err_wrap("the target is incomplete and must not be used");
+        err_wrap(scope_active(&w->scope)
+                ? "what was to be restored is incomplete at the target"
+                : "the target is incomplete and must not be used");
         return err_hint("The same command starts over, and replaces what "
                         "it has created so far.");
     }
@@ -312,8 +352,9 @@ restore_run(void *arg)
     if (get_target(o, &target) < 0 || open_repository(o, &w) < 0 ||
         plan_and_print(o, &w) < 0)
         goto out;
-    w.manifest =
-        manifest_load(w.repo, w.catalog->backup[w.plan.backup].id, w.key);
+    if (w.manifest == NULL)
+        w.manifest =
+            manifest_load(w.repo, w.catalog->backup[w.plan.backup].id, w.key);
     if (w.manifest == NULL ||
         manifest_check(w.repo, w.manifest, cmd_jobs(o->jobs)) < 0)
         goto out;
@@ -334,6 +375,7 @@ out:
     secret_key_free(w.key);
     repo_close(w.repo);
     sql_event_states_free(&w.events);
+    scope_free(&w.scope);
     free(w.preview.unfinished);
     free(w.done.unfinished);
     return rc;

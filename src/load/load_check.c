@@ -35,7 +35,7 @@ check_version(struct db *db, const struct load_conf *c)
     }
     for (size_t i = 0; i < c->manifest->tables; i++) {
         const struct manifest_table *t = &c->manifest->table[i];
-        if (t->history && target < 1011) {
+        if (t->history && !t->left_out && target < 1011) {
             err_set(ERR_FAILED,
                 "table %s.%s keeps its history, which a server "
                 "before 10.11 cannot be given back (target is %s)",
@@ -179,7 +179,9 @@ check_engines(struct db *db, const struct load *l)
     int rc = db_query(db, &r, "SHOW ENGINES");
 
     for (size_t i = 0; rc == 0 && i < l->conf->manifest->tables; i++)
-        rc = one_engine(db, l, &l->table[i], &r, &tried);
+        rc = l->table[i].object == NULL
+            ? 0
+            : one_engine(db, l, &l->table[i], &r, &tried);
     for (size_t i = 0; rc == 0 && i < l->bares; i++)
         rc = one_engine(db, l, &l->bare[i], &r, &tried);
     ddl_names_free(&tried);
@@ -370,7 +372,7 @@ out:
 }
 
 int
-load_check_target(struct db *db, const struct load *l)
+load_check_target(struct db *db, struct load *l)
 {
     struct load_mark m = {0};
     int rc = -1;
@@ -380,8 +382,8 @@ load_check_target(struct db *db, const struct load *l)
     if (check_version(db, l->conf) < 0 || check_replica(db) < 0 ||
         check_cluster(db) < 0 || check_privileges(db) < 0 ||
         check_letter_case(db, l) < 0 || check_mark(l, &m, db) < 0 ||
-        check_schemas(db, l, &m) < 0 || check_extras(db, l, &m) < 0 ||
-        check_engines(db, l) < 0)
+        load_scope_target(db, l, &m) < 0 || check_schemas(db, l, &m) < 0 ||
+        check_extras(db, l, &m) < 0 || check_engines(db, l) < 0)
         goto out;
     rc = 0;
 
@@ -399,8 +401,10 @@ load_check(const struct load_conf *conf)
 
     if (db != NULL && load_read_schema(&l) == 0)
         rc = load_check_target(db, &l);
-    if (rc == 0)
+    if (rc == 0) {
         tell_replicas(db);
+        load_scope_tell(&l);
+    }
     load_free(&l);
     db_close(db);
     return rc;

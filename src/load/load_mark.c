@@ -34,6 +34,7 @@ load_mark_free(struct load_mark *m)
     free(m->repository);
     free(m->backup);
     free_names(m->schema, m->schemas);
+    free_names(m->table, m->tables);
     free_names(m->kept_schema, m->kept_schemas);
     free_names(m->kept_account, m->kept_accounts);
     *m = (struct load_mark){0};
@@ -50,6 +51,8 @@ take_row(struct load_mark *m, const char *kind, const char *name)
         m->backup = xstrdup(name);
     } else if (strcmp(kind, "schema") == 0) {
         add_name(&m->schema, &m->schemas, &m->schema_cap, name);
+    } else if (strcmp(kind, "table") == 0) {
+        add_name(&m->table, &m->tables, &m->table_cap, name);
     } else if (strcmp(kind, "kept-schema") == 0) {
         add_name(&m->kept_schema, &m->kept_schemas, &m->kept_schema_cap, name);
     } else if (strcmp(kind, "kept-account") == 0) {
@@ -103,8 +106,13 @@ mark_rows(const struct load *l, const struct load_mark *kept, struct buf *b)
     buf_fmt(b, "INSERT INTO " MARK " VALUES ('repository', '%s')", hex);
     add_value(b, "backup", l->conf->manifest->info.id);
     for (size_t i = 0; i < l->objects; i++) {
-        if (l->object[i].kind == SCHEMA_DATABASE)
+        char *beside = load_scope_beside(l, &l->object[i]);
+        if (l->object[i].kind == SCHEMA_DATABASE &&
+            !load_scope_stays(l, load_database(&l->object[i])))
             add_value(b, "schema", load_database(&l->object[i]));
+        if (beside != NULL)
+            add_value(b, "table", beside);
+        free(beside);
     }
     /* What an earlier attempt made and this backup does not have. */
     for (size_t i = 0; i < kept->schemas; i++) {

@@ -80,9 +80,13 @@ load_databases(struct db *db, struct load *l, const struct load_mark *old)
         if (drop_database(db, old->schema[i]) < 0)
             return -1;
     }
+    for (size_t i = 0; old->present && i < old->tables; i++)
+        if (db_exec(db, "DROP VIEW IF EXISTS %s", old->table[i]) < 0 ||
+            db_exec(db, "DROP TABLE IF EXISTS %s", old->table[i]) < 0)
+            return -1;
     for (size_t i = 0; i < l->objects; i++) {
         const struct schema_object *o = &l->object[i];
-        if (o->kind != SCHEMA_DATABASE)
+        if (o->kind != SCHEMA_DATABASE || load_scope_stays(l, load_database(o)))
             continue;
         /* Where it is there, load_check_target() has found it empty. */
         if (drop_database(db, load_database(o)) < 0 ||

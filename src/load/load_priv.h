@@ -70,6 +70,8 @@ struct load {
     struct load_table *bare;  /* tables that have no rows stored */
     size_t bares;
     uint64_t event_s; /* clock at which events are created, s since 1970 */
+    char **stays; /* schemas of the target that get tables, and stay */
+    size_t stay, stay_cap;
     char *account;    /* whom the target takes us for: `user`@`host` */
     /* Of the source and of the target: is the end of time in 2106? */
     bool late_end[2];
@@ -93,6 +95,8 @@ struct load_mark {
     char *repository, *backup;
     char **schema; /* that the restore makes */
     size_t schemas, schema_cap;
+    char **table; /* that it makes in schemas that stay: `a`.`b` */
+    size_t tables, table_cap;
     char **kept_schema; /* that were there before it */
     size_t kept_schemas, kept_schema_cap;
     char **kept_account;
@@ -108,8 +112,20 @@ int load_mark_schema_drop(struct db *db); /* if nothing is in it */
     "SELECT IF(is_role='Y', User, CONCAT(User, '@', Host)) FROM mysql.user"
 bool load_name_in(char *const *v, size_t n, const char *name);
 
+/* load_scope.c */
+/* false: it is left out; else it is called as the scope says. */
+bool load_scope_object(const struct scope *s, struct schema_object *o);
+/* What the scope cannot do, before anything is done. */
+void load_scope_tell(const struct load *l);
+bool load_scope_stays(const struct load *l, const char *schema);
+/* `a`.`b` where o is made in a schema that stays; else NULL.  Owned. */
+char *load_scope_beside(const struct load *l, const struct schema_object *o);
+/* Schemas of which only tables are restored stay, where they are there. */
+int load_scope_target(
+    struct db *db, struct load *l, const struct load_mark *m);
+
 /* load_check.c */
-int load_check_target(struct db *db, const struct load *l);
+int load_check_target(struct db *db, struct load *l);
 
 /* load_objects.c */
 /* An object that the server refused is warned of and left out: 0.  -1 where

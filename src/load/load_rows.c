@@ -170,8 +170,13 @@ bulk_open(struct filler *f, uint32_t table)
 static int
 add_row(struct filler *f, uint32_t table, const void *row, size_t size)
 {
+    const struct manifest *m = f->w->l->conf->manifest;
     const struct manifest_table *t;
 
+    if (table < m->tables && m->table[table].left_out) {
+        f->rows[table]++;
+        return 0;
+    }
     if ((f->bulk == NULL || f->table != table) && bulk_open(f, table) < 0)
         return -1;
     f->rows[table]++;
@@ -215,7 +220,7 @@ read_rows(struct filler *f, struct part_reader *r)
     while ((rc = part_read_row(r, &table, &row, &size)) > 0) {
         if (add_row(f, table, row, size) < 0)
             return -1;
-        rows++;
+        rows += !f->w->l->conf->manifest->table[table].left_out;
         bytes += size;
         if ((rows >= TELL_ROWS || bytes >= TELL_BYTES) &&
             tell(f->w, &rows, &bytes))
@@ -223,6 +228,15 @@ read_rows(struct filler *f, struct part_reader *r)
     }
     tell(f->w, &rows, &bytes);
     return rc;
+}
+
+static bool
+left_out(const struct manifest *m, const struct manifest_part *p)
+{
+    for (size_t i = 0; i < p->tables; i++)
+        if (!m->table[p->table[i]].left_out)
+            return false;
+    return true;
 }
 
 /* What came has to be what the manifest says of this part. */
@@ -253,10 +267,13 @@ static int
 load_part(struct filler *f, const struct manifest_part *p)
 {
     const struct load_conf *c = f->w->l->conf;
-    struct part_reader *r = part_reader_new(
-        repo_get(c->repo, SEAL_ROWS, p->name, c->key, p->digest));
+    struct part_reader *r;
     int rc = -1;
 
+    if (left_out(c->manifest, p))
+        return 0;
+    r = part_reader_new(
+        repo_get(c->repo, SEAL_ROWS, p->name, c->key, p->digest));
     if (r != NULL)
         rc = read_rows(f, r);
     if (rc == 0)

@@ -20,6 +20,10 @@ read_objects(struct load *l, struct schema_reader *r)
         struct schema_object o = {0};
         if ((rc = schema_read(r, &o)) <= 0)
             return rc;
+        if (!load_scope_object(l->conf->scope, &o)) {
+            schema_object_free(&o);
+            continue;
+        }
         l->object = xgrow(l->object, l->objects, &cap, sizeof *l->object);
         l->object[l->objects++] = o;
     }
@@ -52,7 +56,7 @@ find_tables(struct load *l)
         ddl_table_split(o->sql, &t->ddl);
     }
     for (size_t i = 0; i < m->tables; i++) {
-        if (l->table[i].object == NULL)
+        if (l->table[i].object == NULL && !m->table[i].left_out)
             return err_set(ERR_VERIFY, "the schema lacks table %s.%s",
                 m->table[i].schema, m->table[i].name);
     }
@@ -90,6 +94,9 @@ load_free(struct load *l)
     free(l->table);
     free(l->bare);
     free(l->account);
+    for (size_t i = 0; i < l->stay; i++)
+        free(l->stays[i]);
+    free(l->stays);
     *l = (struct load){.conf = l->conf};
 }
 
@@ -187,7 +194,7 @@ load_has_schema(const struct load *l, const char *schema)
     for (size_t i = 0; i < l->objects; i++) {
         if (l->object[i].kind == SCHEMA_DATABASE &&
             strcmp(load_database(&l->object[i]), schema) == 0)
-            return true;
+            return !load_scope_stays(l, schema);
     }
     return false;
 }

@@ -84,7 +84,7 @@ create_some(void *arg, unsigned index)
 
     (void)index;
     while (rc == 0 && (t = take_table(m)) != NULL) {
-        if (!ddl_table_is_merge(t->object->sql))
+        if (t->object != NULL && !ddl_table_is_merge(t->object->sql))
             rc = create_table(db, m->l, t);
     }
     if (rc < 0) {
@@ -104,7 +104,7 @@ create_merges(struct load *l)
     struct load_table *t;
 
     for (size_t i = 0; rc == 0 && (t = table_at(l, i)) != NULL; i++) {
-        if (ddl_table_is_merge(t->object->sql))
+        if (t->object != NULL && ddl_table_is_merge(t->object->sql))
             rc = create_table(db, l, t);
     }
     db_close(db);

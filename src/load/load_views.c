@@ -158,15 +158,18 @@ is_todo(const struct todo *t, const char *schema, const char *name)
 
 /* Make one stand-in.  1 if one was made, 0 if none helps, -1. */
 static int
-stand_in(struct db *db, struct todo *t)
+stand_in(struct db *db, const struct load *l, struct todo *t)
 {
+    bool part = scope_active(l->conf->scope);
     int rc = 0;
 
     for (size_t i = 0; i < t->n && rc == 0; i++) {
         char *schema = NULL, *name = NULL;
         if (!missing_table(t->v[i].why, &schema, &name))
             continue;
-        if (!is_todo(t, schema, name)) {
+        /* Of a part: nothing is made where the target's own things are. */
+        if (!is_todo(t, schema, name) &&
+            (!part || load_has_schema(l, schema))) {
             if (make_schema(db, schema, t) == 0 &&
                 make_table(db, schema, name, t) == 0)
                 rc = 1;
@@ -207,7 +210,7 @@ make_all(struct db *db, const struct load *l, struct todo *t)
     while (t->n > 0) {
         if ((made = pass(db, l, t)) < 0)
             return -1;
-        if (made == 0 && (rc = stand_in(db, t)) <= 0)
+        if (made == 0 && (rc = stand_in(db, l, t)) <= 0)
             return rc;
     }
     return 0;

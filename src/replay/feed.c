@@ -122,6 +122,10 @@ feed_start(const struct replay_conf *conf, uint32_t target_id, bool fold)
     f->target_id = target_id;
     f->fold.on = fold;
     f->fold.off_at = UINT64_MAX;
+    if (scope_active(conf->scope)) {
+        f->part.scope = conf->scope;
+        f->fold.on = false;
+    }
     f->server_id = first->server_id;
     f->version = xasprintf("5.5.5-%s", first->server_version);
     f->password = password_new();
@@ -206,6 +210,7 @@ feed_free(struct feed *f)
     feed_source_free(f->source);
     buf_free(&f->format);
     feed_fold_free(&f->fold);
+    feed_scope_free(&f->part);
     gtid_pos_free(&f->final);
     if (f->password != NULL)
         secret_wipe(f->password, PASSWORD_CHARS);

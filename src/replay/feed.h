@@ -15,6 +15,7 @@
  *   feed_source.c     which events: the plan through its cutoff
  *   feed_group.c      what a Gtid event says beyond event_gtid()
  *   feed_fold.c       many small transactions, given as one
+ *   feed_scope.c, scope_text.c   a part of the log
  *
  * Sources: MariaDB sql/slave.cc, sql/sql_repl.cc; the knowledge base's
  * "Client/Server Protocol" and "Replication Protocol".
@@ -215,6 +216,30 @@ int feed_fold_event(const struct buf *b, size_t *at, struct event *out);
  * where their number matters, nothing is folded any more. */
 void feed_fold_query(struct feed_fold *o, const struct event *e, uint64_t at);
 
+/* --- scope_text.c --- */
+
+enum scope_text { SCOPE_TEXT_WANTED, SCOPE_TEXT_UNWANTED, SCOPE_TEXT_MIXED };
+/* Is what a statement touches wanted?  session: its schema. */
+enum scope_text scope_text(const struct scope *s, const char *session,
+    const char *sql, size_t n, uint64_t sql_mode);
+
+/* --- feed_scope.c --- */
+
+struct feed_scope {
+    const struct scope *scope; /* NULL: all is wanted */
+    bool standalone;
+    struct buf gtid;     /* of a standalone group, not sent yet */
+    struct buf held;     /* goes with the statement that follows */
+    struct buf pending;  /* the last event of rows that is wanted */
+    uint64_t *unwanted;  /* tables of the statement */
+    size_t unwanteds, cap;
+    struct buf out;
+};
+void feed_scope_free(struct feed_scope *o); /* content */
+void feed_scope_reset(struct feed_scope *o);
+/* An event of a group; what is to be sent of it is in out.  0, or -1. */
+int feed_scope_take(struct feed_scope *o, const struct event *e, int step);
+
 /* --- feed.c, feed_listen.c, feed_dump.c --- */
 
 #define FEED_PENDING 16
@@ -254,6 +279,7 @@ struct feed {
     uint64_t file_pos; /* where it thinks it is in there */
     struct buf format; /* the last Format_description sent */
     struct feed_fold fold;
+    struct feed_scope part;
     uint64_t sent_us; /* when something was sent last */
 
     /* shared */

@@ -357,6 +357,10 @@ one_event(struct feed *f, const struct event *e, int step)
             "the log has events of server %u, which is the id that the target "
             "has for the time of the replay",
             (unsigned)e->server_id);
+    if (f->part.scope != NULL)
+        return feed_scope_take(&f->part, e, step) < 0
+            ? -1
+            : (int)send_events(f, &f->part.out);
     return (int)(f->fold.gathering ? gather(f, e, step) : send_wanted(f, e));
 }
 
@@ -391,6 +395,7 @@ feed_dump(struct feed *f)
     f->sent_us = time_mono_us();
     buf_reset(&f->format);
     feed_fold_reset(&f->fold);
+    feed_scope_reset(&f->part);
     while ((rc = feed_source_next(f->source, &e, &step)) == 1) {
         if ((rc = one_event(f, &e, step)) != FEED_GO)
             return rc;

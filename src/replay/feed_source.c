@@ -292,7 +292,8 @@ note_events(struct feed_source *s, const struct event *e)
     if (rc == 0 && q.error == 0) {
         schema = xstrndup(q.schema, q.schema_size);
         sql_event_parse(q.sql, q.sql_size, q.sql_mode, &what);
-        sql_event_states_apply(s->conf->events, &what, schema,
+        sql_event_states_apply(s->conf->events, &what,
+            scope_to(s->conf->scope, schema),
             e->server_id != s->info->start.server_id);
         sql_event_free(&what);
         free(schema);

@@ -11,6 +11,7 @@ struct preview {
     struct feed_opens opens;
     uint64_t bytes;
     bool incident;
+    struct feed_scope part;
     const struct segment_info *skipped; /* the last one with transactions */
 };
 
@@ -76,6 +77,7 @@ static int
 preview_segment(struct preview *p, const struct segment_info *s)
 {
     struct segment_reader *r = segment_open(p->conf->repo, s, p->conf->key);
+    char gtid[GTID_TEXT];
     bool wanted = false;
     struct event e;
     int step, rc = -1;
@@ -94,6 +96,13 @@ preview_segment(struct preview *p, const struct segment_info *s)
                 rc = feed_incident(&p->cutoff, s->name);
                 break;
             }
+        }
+        if (wanted && p->part.scope != NULL &&
+            feed_scope_take(&p->part, &e, step) < 0) {
+            rc = -1;
+            err_wrap(
+                "transaction %s", gtid_text(&segment_group(r)->gtid, gtid));
+            break;
         }
         if (wanted)
             p->bytes += e.size;
@@ -165,6 +174,8 @@ preview_begin(struct preview *p, const struct replay_conf *conf)
 
     memset(p, 0, sizeof(*p));
     p->conf = conf;
+    if (scope_active(conf->scope))
+        p->part.scope = conf->scope;
     cutoff_begin(&p->cutoff, &conf->plan->cutoff, from,
         conf->plan->segments == 0 ? from : &plan_segment(conf, 0)->start.gtid);
 }
@@ -173,6 +184,7 @@ static void
 preview_end(struct preview *p)
 {
     cutoff_free(&p->cutoff);
+    feed_scope_free(&p->part);
     free(p->opens.v);
 }
 

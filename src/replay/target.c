@@ -43,6 +43,7 @@ struct target {
     uint32_t server_id;
     char *before[NELEM(settings)]; /* NULL: not changed */
     bool connected;
+    char *own_position; /* to be put back; NULL: it is not */
 };
 
 struct target *
@@ -66,6 +67,7 @@ target_close(struct target *t)
     for (size_t i = 0; i < NELEM(settings); i++)
         free(t->before[i]);
     db_close(t->db);
+    free(t->own_position);
     free(t);
 }
 
@@ -254,6 +256,10 @@ target_prepare(struct target *t)
     for (size_t i = 0; i < NELEM(settings); i++)
         if (setting_apply(t, i) < 0)
             return -1;
+    /* Of a part, the target keeps its own: it has not all of that log. */
+    if (scope_active(t->conf->scope) &&
+        db_value(t->db, &t->own_position, "SELECT @@global.gtid_slave_pos") < 0)
+        return -1;
     return set_position(
         t, &t->conf->catalog->backup[t->conf->plan->backup].gtid);
 }
@@ -456,7 +462,9 @@ target_finish(struct target *t, const struct feed_opens *opens,
     if (rc == 0 && opens != NULL && roll_back_prepared(t, opens) < 0)
         rc = err_wrap("an XA transaction that the cutoff leaves out");
     /* What was not passed on counts as done, too. */
-    if (rc == 0 && pos != NULL)
+    if (rc == 0 && t->own_position != NULL)
+        rc = db_exec(t->db, "SET GLOBAL gtid_slave_pos='%s'", t->own_position);
+    else if (rc == 0 && pos != NULL)
         rc = set_position(t, pos);
     if (settings_back(t) < 0)
         rc = -1;

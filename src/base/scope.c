@@ -1,0 +1,188 @@
+/*
+ * scope.c -- which part of a server is restored, and under which names.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "pitr/buf.h"
+#include "pitr/err.h"
+#include "pitr/mem.h"
+#include "pitr/scope.h"
+
+/* A name up to the end or the character stop, out of its back-ticks. */
+static char *
+take_name(const char **p, char stop)
+{
+    struct buf b = {0};
+
+    if (**p == '`') {
+        for ((*p)++; **p != '\0'; (*p)++) {
+            if (**p == '`' && (*p)[1] != '`')
+                break;
+            *p += **p == '`';
+            buf_u8(&b, (uint8_t) * *p);
+        }
+        *p += **p == '`';
+    } else {
+        for (; **p != '\0' && **p != stop; (*p)++)
+            buf_u8(&b, (uint8_t) * *p);
+    }
+    return buf_take(&b);
+}
+
+static int
+bad(const char *text, const char *want)
+{
+    return err_set(ERR_USAGE, "\"%s\" is not %s", text, want);
+}
+
+static int
+add_name(struct scope_name **v, size_t *n, size_t *cap, const char *text)
+{
+    const char *p = text;
+    struct scope_name x = {.schema = take_name(&p, '.')};
+
+    if (*p == '.') {
+        p++;
+        x.table = take_name(&p, '\0');
+    }
+    if (*p != '\0' || x.schema[0] == '\0' ||
+        (x.table != NULL && x.table[0] == '\0')) {
+        free(x.schema);
+        free(x.table);
+        return bad(text, "a schema or schema.table");
+    }
+    *v = xgrow(*v, *n, cap, sizeof **v);
+    (*v)[(*n)++] = x;
+    return 0;
+}
+
+int
+scope_only(struct scope *s, const char *text)
+{
+    return add_name(&s->only, &s->onlys, &s->only_cap, text);
+}
+
+int
+scope_exclude(struct scope *s, const char *text)
+{
+    return add_name(&s->exclude, &s->excludes, &s->exclude_cap, text);
+}
+
+int
+scope_rename(struct scope *s, const char *text)
+{
+    const char *p = text;
+    struct scope_rename x = {.from = take_name(&p, '=')};
+
+    if (*p == '=') {
+        p++;
+        x.to = take_name(&p, '\0');
+    }
+    if (*p != '\0' || x.to == NULL || x.from[0] == '\0' || x.to[0] == '\0') {
+        free(x.from);
+        free(x.to);
+        return bad(text, "old=new");
+    }
+    s->rename = xgrow(s->rename, s->renames, &s->rename_cap, sizeof x);
+    s->rename[s->renames++] = x;
+    return 0;
+}
+
+void
+scope_know(struct scope *s, const char *schema)
+{
+    if (scope_knows(s, schema))
+        return;
+    s->known = xgrow(s->known, s->knowns, &s->known_cap, sizeof *s->known);
+    s->known[s->knowns++] = xstrdup(schema);
+}
+
+bool
+scope_knows(const struct scope *s, const char *schema)
+{
+    for (size_t i = 0; i < s->knowns; i++)
+        if (strcmp(s->known[i], schema) == 0)
+            return true;
+    for (size_t i = 0; i < s->onlys; i++)
+        if (strcmp(s->only[i].schema, schema) == 0)
+            return true;
+    return false;
+}
+
+static void
+free_names(struct scope_name *v, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        free(v[i].schema);
+        free(v[i].table);
+    }
+    free(v);
+}
+
+void
+scope_free(struct scope *s)
+{
+    free_names(s->only, s->onlys);
+    free_names(s->exclude, s->excludes);
+    for (size_t i = 0; i < s->renames; i++) {
+        free(s->rename[i].from);
+        free(s->rename[i].to);
+    }
+    free(s->rename);
+    for (size_t i = 0; i < s->knowns; i++)
+        free(s->known[i]);
+    free(s->known);
+    *s = (struct scope){0};
+}
+
+bool
+scope_active(const struct scope *s)
+{
+    return s != NULL && s->onlys + s->excludes + s->renames > 0;
+}
+
+static bool
+named(
+    const struct scope_name *v, size_t n, const char *schema, const char *table)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(v[i].schema, schema) == 0 &&
+            (v[i].table == NULL ||
+                (table != NULL && strcmp(v[i].table, table) == 0)))
+            return true;
+    return false;
+}
+
+enum scope_part
+scope_schema(const struct scope *s, const char *schema)
+{
+    if (!scope_active(s))
+        return SCOPE_WHOLE;
+    if (named(s->exclude, s->excludes, schema, NULL))
+        return SCOPE_NONE;
+    if (s->onlys == 0 || named(s->only, s->onlys, schema, NULL))
+        return SCOPE_WHOLE;
+    for (size_t i = 0; i < s->onlys; i++)
+        if (strcmp(s->only[i].schema, schema) == 0)
+            return SCOPE_SOME;
+    return SCOPE_NONE;
+}
+
+bool
+scope_table(const struct scope *s, const char *schema, const char *table)
+{
+    if (!scope_active(s))
+        return true;
+    if (named(s->exclude, s->excludes, schema, table))
+        return false;
+    return s->onlys == 0 || named(s->only, s->onlys, schema, table);
+}
+
+const char *
+scope_to(const struct scope *s, const char *schema)
+{
+    for (size_t i = 0; s != NULL && i < s->renames; i++)
+        if (strcmp(s->rename[i].from, schema) == 0)
+            return s->rename[i].to;
+    return schema;
+}

@@ -1,0 +1,306 @@
+/*
+ * feed_scope.c -- a part of the log: row events of tables that are not wanted
+ * are left out, GTIDs stay; a schema that is called otherwise is so in each
+ * event.
+ *
+ * A statement whose every row event is left out is not there; where only some
+ * are, the last one that stays is marked as the statement's end.  A statement
+ * that is a group of its own and is not wanted becomes an empty transaction
+ * with its GTID.  What a statement's text touches is for scope_text.c to tell.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "feed.h"
+#include "pitr/mem.h"
+
+#define HEAD EVENT_HEADER_SIZE
+#define ROWS_FLAGS (HEAD + 6)
+#define ROWS_STMT_END 1
+#define GTID_FLAGS (HEAD + 8 + 4)
+#define HEADER_SIZE_AT 9
+
+void
+feed_scope_free(struct feed_scope *o)
+{
+    buf_free(&o->gtid);
+    buf_free(&o->held);
+    buf_free(&o->pending);
+    buf_free(&o->out);
+    free(o->unwanted);
+    *o = (struct feed_scope){.scope = o->scope};
+}
+
+void
+feed_scope_reset(struct feed_scope *o)
+{
+    buf_reset(&o->gtid);
+    buf_reset(&o->held);
+    buf_reset(&o->pending);
+    buf_reset(&o->out);
+    o->unwanteds = 0;
+}
+
+static void
+put_u32_at(struct buf *b, size_t at, uint32_t v)
+{
+    for (size_t i = 0; i < 4; i++)
+        b->data[at + i] = (uint8_t)(v >> (8 * i));
+}
+
+/* The event that begins at `from` is whole but for its size and checksum. */
+static void
+seal_event(struct buf *b, size_t from, bool checksum)
+{
+    size_t n = b->len - from;
+
+    put_u32_at(b, from + HEADER_SIZE_AT, (uint32_t)(n + (checksum ? 4 : 0)));
+    if (checksum)
+        buf_u32(b, event_crc32(0, b->data + from, n));
+}
+
+static bool
+has_checksum(const struct event *e)
+{
+    return e->size > HEAD + e->body_size;
+}
+
+static void
+put(struct buf *b, const struct event *e)
+{
+    buf_add(b, e->raw, e->size);
+}
+
+static void
+move(struct buf *to, struct buf *from)
+{
+    buf_add(to, from->data, from->len);
+    buf_reset(from);
+}
+
+/* --- rows --- */
+
+static uint64_t
+table_id(struct cur *c)
+{
+    uint64_t id = cur_u32(c);
+
+    return id | (uint64_t)cur_u16(c) << 32;
+}
+
+static int
+take_map(struct feed_scope *o, const struct event *e)
+{
+    struct cur c = cur_of(e->body, e->body_size);
+    uint64_t id = table_id(&c);
+    const uint8_t *name;
+    char *schema, *table;
+    size_t n, from = o->held.len;
+
+    cur_u16(&c);
+    n = cur_u8(&c);
+    name = cur_bytes(&c, n + 1);
+    schema = c.bad ? xstrdup("") : xstrndup((const char *)name, n);
+    n = cur_u8(&c);
+    name = cur_bytes(&c, n + 1);
+    table = c.bad ? xstrdup("") : xstrndup((const char *)name, n);
+    if (c.bad) {
+        err_set(ERR_VERIFY, "a Table_map event is cut short");
+    } else if (!scope_table(o->scope, schema, table)) {
+        o->unwanted =
+            xgrow(o->unwanted, o->unwanteds, &o->cap, sizeof *o->unwanted);
+        o->unwanted[o->unwanteds++] = id;
+    } else {
+        const char *to = scope_to(o->scope, schema);
+
+        buf_add(&o->held, e->raw, HEAD + 8);
+        buf_u8(&o->held, (uint8_t)strlen(to));
+        buf_add(&o->held, to, strlen(to) + 1);
+        n = 8 + 1 + strlen(schema) + 1;
+        buf_add(&o->held, e->body + n, e->body_size - n);
+        seal_event(&o->held, from, has_checksum(e));
+    }
+    free(schema);
+    free(table);
+    return c.bad ? -1 : 0;
+}
+
+static void
+set_end(struct buf *event, bool end, bool checksum)
+{
+    if (end)
+        event->data[ROWS_FLAGS] |= ROWS_STMT_END;
+    else
+        event->data[ROWS_FLAGS] &= (uint8_t)~ROWS_STMT_END;
+    if (checksum)
+        put_u32_at(
+            event, event->len - 4, event_crc32(0, event->data, event->len - 4));
+}
+
+static int
+take_rows(struct feed_scope *o, const struct event *e)
+{
+    struct cur c = cur_of(e->body, e->body_size);
+    uint64_t id = table_id(&c);
+    bool end = (cur_u16(&c) & ROWS_STMT_END) != 0, wanted = true;
+
+    if (c.bad)
+        return err_set(ERR_VERIFY, "an event of rows is cut short");
+    for (size_t i = 0; i < o->unwanteds; i++)
+        wanted &= o->unwanted[i] != id;
+    if (wanted) {
+        move(&o->out, &o->held);
+        move(&o->out, &o->pending);
+        put(&o->pending, e);
+        set_end(&o->pending, end, has_checksum(e));
+    } else if (end && o->pending.len > 0) {
+        set_end(&o->pending, true, has_checksum(e));
+    }
+    if (end) {
+        move(&o->out, &o->pending);
+        buf_reset(&o->held);
+        o->unwanteds = 0;
+    }
+    return 0;
+}
+
+/* --- statements --- */
+
+/* The session's schema by its name at the target. */
+static void
+put_query(struct feed_scope *o, const struct event *e, const char *schema)
+{
+    const char *to = scope_to(o->scope, schema);
+    size_t from = o->out.len, fixed = 13, n = strlen(schema), status;
+    struct cur c = cur_of(e->body + 11, 2);
+
+    status = cur_u16(&c);
+    buf_add(&o->out, e->raw, HEAD + 8);
+    buf_u8(&o->out, (uint8_t)strlen(to));
+    buf_add(&o->out, e->body + 9, 4 + status);
+    buf_add(&o->out, to, strlen(to));
+    buf_add(&o->out, e->body + fixed + status + n,
+        e->body_size - fixed - status - n);
+    seal_event(&o->out, from, has_checksum(e));
+}
+
+static int
+take_query(struct feed_scope *o, const struct event *e)
+{
+    struct buf space = {0};
+    struct event_query q;
+    enum scope_text what = SCOPE_TEXT_MIXED;
+    char *schema = NULL;
+    int rc = -1;
+
+    if (event_query(e, &q) < 0 || event_query_expand(&q, &space) < 0)
+        goto out;
+    schema = xstrndup(q.schema, q.schema_size);
+    what = scope_text(o->scope, schema, q.sql, q.sql_size, q.sql_mode);
+    rc = 0;
+    if (what == SCOPE_TEXT_MIXED) {
+        rc = err_set(ERR_USAGE,
+            "a statement touches both what is wanted and what is not, or names "
+            "a schema that is to be called otherwise: %.*s",
+            (int)MIN(q.sql_size, (size_t)200), q.sql);
+        err_hint("Restore all of it with --sandbox DIR, and copy from there "
+                 "what is wanted; or choose a moment before it.");
+    } else if (what == SCOPE_TEXT_WANTED) {
+        move(&o->out, &o->held);
+        put_query(o, e, schema);
+    } else {
+        buf_reset(&o->held);
+    }
+
+out:
+    buf_free(&space);
+    free(schema);
+    return rc;
+}
+
+static int
+take_inner(struct feed_scope *o, const struct event *e)
+{
+    switch (e->type) {
+    case EV_ANNOTATE_ROWS:
+        return 0;
+    case EV_INTVAR:
+    case EV_RAND:
+    case EV_USER_VAR:
+        put(&o->held, e);
+        return 0;
+    case EV_TABLE_MAP:
+        return take_map(o, e);
+    case EV_QUERY:
+    case EV_QUERY_COMPRESSED:
+        return take_query(o, e);
+    case EV_LOAD:
+    case EV_BEGIN_LOAD:
+    case EV_EXECUTE_LOAD:
+        err_set(ERR_USAGE,
+            "LOAD DATA was logged as a statement, which cannot be told apart "
+            "by schema");
+        return err_hint("Restore all of it with --sandbox DIR, and copy from "
+                        "there what is wanted.");
+    default:
+        break;
+    }
+    if ((e->type >= EV_WRITE_ROWS_V1 && e->type <= EV_DELETE_ROWS_V1) ||
+        (e->type >= EV_WRITE_ROWS && e->type <= EV_DELETE_ROWS) ||
+        (e->type >= EV_ROWS_COMPRESSED_FIRST &&
+            e->type <= EV_ROWS_COMPRESSED_LAST))
+        return take_rows(o, e);
+    put(&o->out, e);
+    return 0;
+}
+
+/* A transaction with nothing in it, in place of a group of its own. */
+static void
+put_empty(struct feed_scope *o, const struct event *e)
+{
+    size_t from = o->out.len;
+    bool checksum = has_checksum(e);
+    uint8_t flags = o->gtid.data[GTID_FLAGS];
+
+    flags &= (uint8_t) ~(GTID_FL_STANDALONE | GTID_FL_DDL);
+    o->gtid.data[GTID_FLAGS] = flags | GTID_FL_TRANSACTIONAL;
+    if (checksum)
+        put_u32_at(&o->gtid, o->gtid.len - 4,
+            event_crc32(0, o->gtid.data, o->gtid.len - 4));
+    move(&o->out, &o->gtid);
+    from = o->out.len;
+    buf_add(&o->out, e->raw, HEAD);
+    o->out.data[from + 4] = EV_XID;
+    buf_u64(&o->out, 0);
+    seal_event(&o->out, from, checksum);
+}
+
+int
+feed_scope_take(struct feed_scope *o, const struct event *e, int step)
+{
+    struct event_gtid g;
+
+    buf_reset(&o->out);
+    if (step == GROUP_BEGIN) {
+        feed_scope_reset(o);
+        if (event_gtid(e, &g) < 0)
+            return -1;
+        o->standalone = (g.flags & GTID_FL_STANDALONE) != 0;
+        put(o->standalone ? &o->gtid : &o->out, e);
+        return 0;
+    }
+    if (take_inner(o, e) < 0)
+        return -1;
+    if (!o->standalone)
+        return 0;
+    if (o->out.len > 0 && o->gtid.len > 0) {
+        struct buf rest = o->out;
+
+        o->out = (struct buf){0};
+        move(&o->out, &o->gtid);
+        move(&o->out, &rest);
+        buf_free(&rest);
+    } else if (step == GROUP_END && o->gtid.len > 0) {
+        put_empty(o, e);
+    }
+    return 0;
+}

@@ -1,0 +1,336 @@
+/*
+ * scope_text.c -- is what a statement touches wanted?  By its first words, the
+ * names of what it defines, and the schemas that it names.
+ *
+ * Not a parser of SQL.  Where it cannot be told for sure, the answer is
+ * "mixed", and the restore is refused before it begins.
+ */
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include "feed.h"
+#include "pitr/mem.h"
+
+struct word {
+    char *text;
+    bool quoted; /* a name in quotes: no keyword */
+    char after;  /* the byte that follows: '.', ',' ... */
+};
+
+struct words {
+    struct word *v;
+    size_t n, cap;
+};
+
+static bool
+is_word(uint8_t c)
+{
+    return isalnum(c) || c == '_' || c == '$' || c >= 0x80;
+}
+
+static void
+add_word(struct words *w, struct buf *text, bool quoted, struct cur *c)
+{
+    struct cur rest = *c;
+
+    while (cur_left(&rest) > 0 && isspace(*rest.p))
+        cur_u8(&rest);
+    w->v = xgrow(w->v, w->n, &w->cap, sizeof *w->v);
+    w->v[w->n++] =
+        (struct word){.text = xstrndup((const char *)text->data, text->len),
+            .quoted = quoted,
+            .after = cur_left(&rest) > 0 ? (char)*rest.p : '\0'};
+    buf_reset(text);
+}
+
+static void
+skip_comment(struct cur *c)
+{
+    if (cur_left(c) > 0 &&
+        (c->p[0] == '!' || (cur_left(c) > 1 && c->p[1] == '!'))) {
+        while (cur_left(c) > 0 && (*c->p == '!' || *c->p == 'M'))
+            cur_u8(c);
+        while (cur_left(c) > 0 && isdigit(*c->p))
+            cur_u8(c);
+        return;
+    }
+    while (cur_left(c) > 1 && !(c->p[0] == '*' && c->p[1] == '/'))
+        cur_u8(c);
+    cur_bytes(c, MIN(cur_left(c), 2));
+}
+
+static void
+take_quoted(struct cur *c, uint8_t quote, bool escapes, struct buf *text)
+{
+    while (cur_left(c) > 0) {
+        uint8_t ch = cur_u8(c);
+
+        if (ch == '\\' && escapes && cur_left(c) > 0) {
+            ch = cur_u8(c);
+        } else if (ch == quote) {
+            if (cur_left(c) == 0 || *c->p != quote)
+                return;
+            cur_u8(c);
+        }
+        buf_u8(text, ch);
+    }
+}
+
+static void
+words_of(const char *sql, size_t n, uint64_t mode, struct words *out)
+{
+    struct cur c = cur_of(sql, n);
+    struct buf text = {0};
+
+    while (cur_left(&c) > 0) {
+        uint8_t ch = cur_u8(&c), next = cur_left(&c) > 0 ? *c.p : 0;
+        bool name =
+            ch == '`' || (ch == '"' && (mode & SQL_MODE_ANSI_QUOTES) != 0);
+
+        if (name || ch == '\'' || ch == '"') {
+            take_quoted(&c, ch,
+                !name && (mode & SQL_MODE_NO_BACKSLASH_ESCAPES) == 0, &text);
+            if (name)
+                add_word(out, &text, true, &c);
+            buf_reset(&text);
+        } else if (ch == '#' || (ch == '-' && next == '-')) {
+            while (cur_left(&c) > 0 && cur_u8(&c) != '\n')
+                continue;
+        } else if (ch == '/' && next == '*') {
+            cur_u8(&c);
+            skip_comment(&c);
+        } else if (is_word(ch)) {
+            buf_u8(&text, ch);
+            while (cur_left(&c) > 0 && is_word(*c.p))
+                buf_u8(&text, cur_u8(&c));
+            add_word(out, &text, false, &c);
+        }
+    }
+    buf_free(&text);
+}
+
+static void
+words_free(struct words *w)
+{
+    for (size_t i = 0; i < w->n; i++)
+        free(w->v[i].text);
+    free(w->v);
+}
+
+static bool
+is(const struct words *w, size_t i, const char *text)
+{
+    return i < w->n && !w->v[i].quoted && strcasecmp(w->v[i].text, text) == 0;
+}
+
+static bool
+is_any(const struct words *w, size_t i, const char *const *list, size_t n)
+{
+    for (size_t k = 0; k < n; k++)
+        if (is(w, i, list[k]))
+            return true;
+    return false;
+}
+
+/* --- what is touched --- */
+
+struct verdict {
+    const struct scope *scope;
+    bool wanted, unwanted, unclear;
+};
+
+static void
+add(struct verdict *v, bool wanted)
+{
+    v->wanted |= wanted;
+    v->unwanted |= !wanted;
+}
+
+static enum scope_text
+result(const struct verdict *v)
+{
+    if (v->unclear || (v->wanted && v->unwanted))
+        return SCOPE_TEXT_MIXED;
+    return v->wanted ? SCOPE_TEXT_WANTED : SCOPE_TEXT_UNWANTED;
+}
+
+/* All of a schema, for statements of which the tables are not known. */
+static void
+add_schema(struct verdict *v, const char *schema)
+{
+    enum scope_part part = scope_schema(v->scope, schema);
+
+    for (size_t i = 0; i < v->scope->excludes; i++)
+        if (part == SCOPE_WHOLE &&
+            strcmp(v->scope->exclude[i].schema, schema) == 0)
+            part = SCOPE_SOME; /* but for some tables */
+    v->unclear |= part == SCOPE_SOME;
+    add(v, part == SCOPE_WHOLE);
+}
+
+/* Schemas that are named: those that are known to be some, and of what is
+ * wanted none that will have another name. */
+static void
+add_mentions(struct verdict *v, const struct words *w, bool unwanted_only)
+{
+    for (size_t i = 0; i < w->n; i++) {
+        const char *name = w->v[i].text;
+
+        if (w->v[i].after != '.' || !scope_knows(v->scope, name))
+            continue;
+        if (!unwanted_only)
+            add_schema(v, name);
+        else if (scope_schema(v->scope, name) == SCOPE_NONE)
+            v->unwanted = true;
+        v->unclear |= scope_to(v->scope, name) != name;
+    }
+}
+
+/* [schema.]name at i; returns the next word's index. */
+static size_t
+take_target(struct verdict *v, const struct words *w, size_t i,
+    const char *session, bool table)
+{
+    const char *schema = session, *name;
+
+    if (i >= w->n)
+        return i;
+    name = w->v[i].text;
+    if (w->v[i].after == '.' && i + 1 < w->n) {
+        schema = name;
+        name = w->v[++i].text;
+    }
+    add(v,
+        table ? scope_table(v->scope, schema, name)
+              : scope_schema(v->scope, schema) == SCOPE_WHOLE);
+    return i + 1;
+}
+
+static size_t
+skip_if_exists(const struct words *w, size_t i)
+{
+    if (!is(w, i, "IF"))
+        return i;
+    return i + (is(w, i + 1, "NOT") ? 3 : 2);
+}
+
+static const char *const objects[] = {"TABLE", "TABLES", "VIEW", "SEQUENCE",
+    "PROCEDURE", "FUNCTION", "PACKAGE", "EVENT", "TRIGGER", "INDEX", "DATABASE",
+    "SCHEMA", "USER", "ROLE", "SERVER"};
+
+/* The word that says what a CREATE, ALTER or DROP is about. */
+static size_t
+find_object(const struct words *w)
+{
+    for (size_t i = 1; i < w->n && i < 24; i++)
+        if (is_any(w, i, objects, NELEM(objects)) && w->v[i].after != '=')
+            return i;
+    return w->n;
+}
+
+static enum scope_text
+of_database(struct verdict *v, const struct words *w, size_t i)
+{
+    const char *name;
+    enum scope_part part;
+
+    i = skip_if_exists(w, i);
+    if (i >= w->n)
+        return SCOPE_TEXT_MIXED;
+    name = w->v[i].text;
+    part = scope_schema(v->scope, name);
+    if (part == SCOPE_NONE)
+        return SCOPE_TEXT_UNWANTED;
+    return part == SCOPE_SOME || scope_to(v->scope, name) != name
+        ? SCOPE_TEXT_MIXED
+        : SCOPE_TEXT_WANTED;
+}
+
+/* The names after the word at i, and after each that `between` stands for. */
+static void
+add_targets(struct verdict *v, const struct words *w, size_t i,
+    const char *session, bool several)
+{
+    while (i < w->n) {
+        i = take_target(v, w, i, session, true);
+        if (!several || (w->v[i - 1].after != ',' && !is(w, i, "TO")))
+            return;
+        i += is(w, i, "TO");
+    }
+}
+
+static enum scope_text
+of_definition(struct verdict *v, const struct words *w, const char *session)
+{
+    size_t at = find_object(w), i = at + 1;
+    bool table = is(w, at, "TABLE") || is(w, at, "TABLES") ||
+        is(w, at, "VIEW") || is(w, at, "SEQUENCE");
+
+    if (is(w, 0, "TRUNCATE") && at == w->n)
+        table = true, i = 1;
+    else if (at == w->n)
+        return SCOPE_TEXT_MIXED;
+    if (is(w, at, "USER") || is(w, at, "ROLE") || is(w, at, "SERVER"))
+        return SCOPE_TEXT_UNWANTED;
+    if (is(w, at, "DATABASE") || is(w, at, "SCHEMA"))
+        return of_database(v, w, i);
+    i += is(w, i, "BODY");
+    i = skip_if_exists(w, i);
+    if (is(w, at, "TRIGGER") && is(w, 0, "DROP")) {
+        /* Its table is not named: not where only some tables are wanted. */
+        size_t end = take_target(v, w, i, session, false);
+        const char *schema = end == i + 2 ? w->v[i].text : session;
+        v->unclear = scope_schema(v->scope, schema) == SCOPE_SOME;
+    } else if (is(w, at, "TRIGGER") || is(w, at, "INDEX")) {
+        while (i < w->n && !is(w, i, "ON"))
+            i++;
+        take_target(v, w, i + 1, session, true);
+    } else if (table) {
+        add_targets(v, w, i, session, is(w, 0, "DROP") || is(w, 0, "RENAME"));
+        if (is(w, 0, "ALTER"))
+            for (; i + 1 < w->n; i++)
+                if (is(w, i, "RENAME") && w->v[i].after != '(' &&
+                    !is(w, i + 1, "COLUMN") && !is(w, i + 1, "INDEX") &&
+                    !is(w, i + 1, "KEY"))
+                    take_target(v, w,
+                        i + 1 + (is(w, i + 1, "TO") || is(w, i + 1, "AS")),
+                        session, true);
+    } else {
+        take_target(v, w, i, session, false);
+    }
+    if (v->wanted)
+        add_mentions(v, w, true);
+    return result(v);
+}
+
+enum scope_text
+scope_text(const struct scope *s, const char *session, const char *sql,
+    size_t n, uint64_t sql_mode)
+{
+    static const char *const part_of_any[] = {
+        "BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "XA", "RELEASE", "START"};
+    static const char *const leave_out[] = {"GRANT", "REVOKE", "SET", "FLUSH",
+        "ANALYZE", "OPTIMIZE", "REPAIR", "CHECK", "INSTALL", "UNINSTALL"};
+    static const char *const defining[] = {
+        "CREATE", "ALTER", "DROP", "RENAME", "TRUNCATE"};
+    struct verdict v = {.scope = s};
+    struct words w = {0};
+    enum scope_text what;
+
+    words_of(sql, n, sql_mode, &w);
+    if (is_any(&w, 0, part_of_any, NELEM(part_of_any))) {
+        what = SCOPE_TEXT_WANTED;
+    } else if (w.n == 0 || is_any(&w, 0, leave_out, NELEM(leave_out))) {
+        what = is(&w, 1, "STATEMENT") ? SCOPE_TEXT_MIXED : SCOPE_TEXT_UNWANTED;
+    } else if (is_any(&w, 0, defining, NELEM(defining))) {
+        what = of_definition(&v, &w, session);
+    } else {
+        if (session[0] != '\0')
+            add_schema(&v, session);
+        add_mentions(&v, &w, false);
+        what = result(&v);
+    }
+    words_free(&w);
+    return what;
+}

@@ -1,0 +1,160 @@
+/*
+ * test_scope.c -- which part of a server is wanted, and is a statement of it?
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+#include "../../src/replay/feed.h"
+#include "pitr/mem.h"
+
+static void
+test_names(void **state)
+{
+    struct scope s = {0};
+
+    (void)state;
+    assert_false(scope_active(NULL));
+    assert_false(scope_active(&s));
+    assert_true(scope_table(&s, "a", "b"));
+    assert_int_equal(scope_only(&s, "shop"), 0);
+    assert_int_equal(scope_only(&s, "`b.l``og`.posts"), 0);
+    assert_int_equal(scope_exclude(&s, "shop.log"), 0);
+    assert_int_equal(scope_rename(&s, "shop=`sho=p`"), 0);
+    assert_true(scope_active(&s));
+    assert_int_equal(scope_schema(&s, "shop"), SCOPE_WHOLE);
+    assert_int_equal(scope_schema(&s, "b.l`og"), SCOPE_SOME);
+    assert_int_equal(scope_schema(&s, "Shop"), SCOPE_NONE);
+    assert_true(scope_table(&s, "shop", "t"));
+    assert_false(scope_table(&s, "shop", "log"));
+    assert_true(scope_table(&s, "b.l`og", "posts"));
+    assert_false(scope_table(&s, "b.l`og", "t"));
+    assert_string_equal(scope_to(&s, "shop"), "sho=p");
+    assert_string_equal(scope_to(&s, "x"), "x");
+    scope_free(&s);
+}
+
+static void
+test_bad_names(void **state)
+{
+    static const char *const bad[] = {"", ".", "a.", ".a", "`a", "`a`b"};
+    struct scope s = {0};
+
+    (void)state;
+    for (size_t i = 0; i < NELEM(bad); i++)
+        if (strcmp(bad[i], "`a") != 0)
+            assert_int_equal(scope_only(&s, bad[i]), -1);
+    assert_int_equal(scope_rename(&s, "a"), -1);
+    assert_int_equal(scope_rename(&s, "a="), -1);
+    assert_int_equal(scope_rename(&s, "=a"), -1);
+    assert_false(scope_active(&s));
+    scope_free(&s);
+}
+
+#define YES SCOPE_TEXT_WANTED
+#define NO SCOPE_TEXT_UNWANTED
+#define MIX SCOPE_TEXT_MIXED
+
+/* Wanted: shop but for shop.log, blog.posts.  There are also misc and old, and
+ * old, which is wanted, is to be called new. */
+static const struct {
+    const char *session, *sql;
+    enum scope_text want;
+} texts[] = {
+    {"old", "INSERT INTO t VALUES (1)", YES},
+    {"misc", "INSERT INTO t VALUES ('old.t')", NO},
+    {"misc", "INSERT INTO old.t VALUES (1)", MIX},
+    {"old", "UPDATE t a SET a.b = 1", YES},
+    {"shop", "INSERT INTO t VALUES (1)", MIX},
+    {"blog", "DELETE FROM t", MIX},
+    {"misc", "UPDATE t, old . t SET x = 1", MIX},
+    {"", "COMMIT", YES},
+    {"misc", "SAVEPOINT x", YES},
+    {"misc", "XA START 'x'", YES},
+    {"shop", "GRANT SELECT ON shop.* TO x", NO},
+    {"shop", "CREATE USER x", NO},
+    {"shop", "DROP ROLE IF EXISTS x", NO},
+    {"shop", "SET PASSWORD FOR x = 'y'", NO},
+    {"misc", "CREATE TABLE shop.t (a INT)", YES},
+    {"shop", "CREATE TABLE t (a INT)", YES},
+    {"shop", "CREATE TABLE log (a INT)", NO},
+    {"misc", "create or replace table if not exists `shop` . `t` (a int)", YES},
+    {"misc", "CREATE TABLE t (a INT)", NO},
+    {"misc", "CREATE TABLE t LIKE shop.t", NO},
+    {"shop", "CREATE TABLE t LIKE misc.t", MIX},
+    {"shop", "CREATE TABLE t SELECT a.b FROM u a", YES},
+    {"old", "ALTER TABLE t ADD x INT", YES},
+    {"misc", "ALTER TABLE old.t ADD x INT", MIX},
+    {"shop", "ALTER ONLINE TABLE t RENAME TO misc.t", MIX},
+    {"shop", "ALTER TABLE t RENAME COLUMN a TO b", YES},
+    {"shop", "RENAME TABLE a TO b, c TO d", YES},
+    {"shop", "RENAME TABLE a TO misc.a", MIX},
+    {"misc", "DROP TABLE IF EXISTS shop.t, blog.posts /* generated */", YES},
+    {"misc", "DROP TABLE shop.t, t", MIX},
+    {"misc", "TRUNCATE shop.t", YES},
+    {"misc", "TRUNCATE TABLE t", NO},
+    {"blog", "CREATE INDEX i ON posts (a)", YES},
+    {"blog", "CREATE INDEX i ON other (a)", NO},
+    {"misc",
+        "CREATE TRIGGER shop.x BEFORE INSERT ON shop.t FOR EACH ROW "
+        "SET @a = 1",
+        YES},
+    {"shop", "DROP TRIGGER x", YES},
+    {"blog", "DROP TRIGGER x", MIX},
+    {"misc", "CREATE DEFINER=`a`@`b` PROCEDURE shop.p() SELECT 1", YES},
+    {"shop", "CREATE FUNCTION misc.f() RETURNS INT RETURN 1", NO},
+    {"shop", "ALTER EVENT e DISABLE", YES},
+    {"misc",
+        "CREATE ALGORITHM=UNDEFINED DEFINER=`a`@`b` SQL SECURITY DEFINER "
+        "VIEW `shop`.`v` AS SELECT 1",
+        YES},
+    {"misc", "CREATE VIEW shop.v AS SELECT * FROM misc.t", MIX},
+    {"misc", "CREATE DATABASE shop", YES},
+    {"misc", "DROP DATABASE IF EXISTS misc", NO},
+    {"misc", "DROP DATABASE blog", MIX},
+    {"misc", "DROP DATABASE old", MIX},
+    {"misc", "OPTIMIZE TABLE shop.t", NO},
+};
+
+static void
+test_text(void **state)
+{
+    struct scope s = {0};
+
+    (void)state;
+    scope_only(&s, "shop");
+    scope_only(&s, "old");
+    scope_only(&s, "blog.posts");
+    scope_exclude(&s, "shop.log");
+    scope_rename(&s, "old=new");
+    scope_know(&s, "misc");
+    for (size_t i = 0; i < NELEM(texts); i++) {
+        const char *sql = texts[i].sql;
+
+        print_message("  %s: %s\n", texts[i].session, sql);
+        assert_int_equal(scope_text(&s, texts[i].session, sql, strlen(sql), 0),
+            texts[i].want);
+        for (size_t n = 0; n < strlen(sql); n++) { /* cut anywhere: no harm */
+            char *copy = malloc(n + 1);
+            memcpy(copy, sql, n);
+            scope_text(&s, texts[i].session, copy, n, 0);
+            free(copy);
+        }
+    }
+    scope_free(&s);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_bad_names),
+        cmocka_unit_test(test_text),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
