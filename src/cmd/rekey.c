@@ -87,6 +87,12 @@ report(const struct rekey *o)
             "What exists can still be opened with the removed key. When that "
             "may not be, make a new backup, let the old ones expire, and "
             "remember that copies may have been kept.\n");
+    if (o->remove.n > 0 && o->secret_key == NULL)
+        buf_str(&text,
+            "Who has the removed key and can add to the repository can "
+            "overrule "
+            "this. Where that matters, let a recovery key hand over: "
+            "--secret-key.\n");
     rc = report_out(&text);
     buf_free(&text);
     free(signer);
@@ -99,8 +105,8 @@ rekey_run(void *arg)
 {
     struct rekey *o = arg;
     struct recipients to = {.n = 0};
-    struct repo_rekey how = {.new_signing = o->new_signing_key,
-        .from = o->from};
+    struct repo_rekey how = {
+        .new_signing = o->new_signing_key, .from = o->from};
     struct secret_key *key = NULL;
     struct repo *r = NULL;
     bool changes = o->add.n + o->add_file.n + o->remove.n > 0;

@@ -482,6 +482,45 @@ test_recipients(void **state)
     secret_key_free(second);
 }
 
+/* One who was taken off hands over to himself, from when he was a recipient:
+ * that does not overrule another recovery key. */
+static void
+test_removed_recipient(void **state)
+{
+    struct scene *s = *state;
+    struct secret_key *second = secret_key_new();
+    char *theirs = xasprintf("%s/theirs.key", s->p.dir);
+    struct public_key two[2] = {
+        *secret_key_public(s->p.key), *secret_key_public(second)};
+    struct repo_rekey add = {.recipients = two, .n = 2};
+    struct repo_rekey off = {.recipients = two,
+        .n = 1,
+        .new_signing = s->fresh,
+        .recovery = s->p.key};
+    struct repo_rekey back = {
+        .new_signing = theirs, .recovery = second, .from = 2};
+    struct repo *r;
+
+    rekey(s->p.repo, &add);
+    assert_non_null(r = repo_open(s->p.path, "db1", s->p.signing));
+    rekey(r, &off);
+    repo_close(r);
+    assert_non_null(r = repo_open(s->p.path, "db1", NULL));
+    rekey(r, &back);
+    repo_close(r);
+    assert_non_null(r = repo_open(s->p.path, "db1", NULL));
+    assert_int_equal(r->generation, 3);
+    assert_int_equal(r->n_recipients, 1);
+    repo_close(r);
+    assert_non_null(r = repo_open(s->p.path, "db1", s->fresh));
+    repo_close(r);
+    assert_null(repo_open(s->p.path, "db1", theirs));
+    assert_int_equal(err_kind(), ERR_KEY);
+    err_clear();
+    secret_key_free(second);
+    free(theirs);
+}
+
 static void
 refuses(struct repo *r, const struct repo_rekey *how, enum err_kind kind)
 {
@@ -544,6 +583,8 @@ main(void)
         cmocka_unit_test_setup_teardown(test_later_damaged, setup, teardown),
         cmocka_unit_test_setup_teardown(test_later_forged, setup, teardown),
         cmocka_unit_test_setup_teardown(test_recipients, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            test_removed_recipient, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
     };
 
