@@ -9,6 +9,7 @@
 #define PITR_LOAD_PRIV_H
 
 #include <stdbool.h>
+#include "pitr/digest.h"
 #include "pitr/load.h"
 #include "pitr/schema.h"
 
@@ -60,6 +61,7 @@ struct load_table {
     uint32_t parts, parts_left, busy; /* busy: workers in it just now */
     uint64_t rows;                    /* stored so far */
     uint64_t warnings;                /* that the server counted */
+    struct rowsum minus, plus;        /* rows with -0.0: so, and with 0 */
 };
 
 struct load {
@@ -70,9 +72,9 @@ struct load {
     struct load_table *bare;  /* tables that have no rows stored */
     size_t bares;
     uint64_t event_s; /* clock at which events are created, s since 1970 */
-    char **stays; /* schemas of the target that get tables, and stay */
+    char **stays;     /* schemas of the target that get tables, and stay */
     size_t stay, stay_cap;
-    char *account;    /* whom the target takes us for: `user`@`host` */
+    char *account; /* whom the target takes us for: `user`@`host` */
     /* Of the source and of the target: is the end of time in 2106? */
     bool late_end[2];
 };
@@ -121,8 +123,7 @@ bool load_scope_stays(const struct load *l, const char *schema);
 /* `a`.`b` where o is made in a schema that stays; else NULL.  Owned. */
 char *load_scope_beside(const struct load *l, const struct schema_object *o);
 /* Schemas of which only tables are restored stay, where they are there. */
-int load_scope_target(
-    struct db *db, struct load *l, const struct load_mark *m);
+int load_scope_target(struct db *db, struct load *l, const struct load_mark *m);
 
 /* load_check.c */
 int load_check_target(struct db *db, struct load *l);
@@ -168,6 +169,13 @@ int load_history_init(struct load *l, struct db *db);
 const void *load_history_row(const struct load *l,
     const struct manifest_table *t, const void *row, size_t size, bool loaded,
     struct buf *space);
+
+/* load_zero.c: a row with a negative zero is added to minus, and to plus as it
+ * is with 0 instead. */
+int load_zero_row(const struct manifest_table *t, const void *row, size_t size,
+    struct rowsum *minus, struct rowsum *plus);
+bool load_zero_equal(const struct rowsum *want, const struct rowsum *have,
+    const struct rowsum *minus, const struct rowsum *plus);
 
 /* load_rows.c: tables, rows, indexes, foreign keys */
 int load_tables(struct load *l);

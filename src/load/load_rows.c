@@ -44,6 +44,7 @@ struct filler {
     uint64_t uncommitted; /* bytes */
     bool shared;          /* the session is set for tables of several parts */
     struct buf space;     /* of load_history_row() */
+    struct rowsum minus, plus; /* of load_zero_row() */
 };
 
 /*
@@ -109,11 +110,14 @@ bulk_close(struct filler *f)
     if (rc == 0) {
         pthread_mutex_lock(&w->lock);
         w->l->table[f->table].warnings += db_bulk_warnings(f->bulk);
+        rowsum_merge(&w->l->table[f->table].minus, &f->minus);
+        rowsum_merge(&w->l->table[f->table].plus, &f->plus);
         pthread_mutex_unlock(&w->lock);
     } else {
         const struct manifest_table *t = &w->l->conf->manifest->table[f->table];
         err_wrap("table %s.%s", t->schema, t->name);
     }
+    f->minus = f->plus = (struct rowsum){0};
     db_bulk_close(f->bulk);
     f->bulk = NULL;
     return rc;
@@ -182,6 +186,8 @@ add_row(struct filler *f, uint32_t table, const void *row, size_t size)
     f->rows[table]++;
     f->uncommitted += size;
     t = &f->w->l->conf->manifest->table[table];
+    if (load_zero_row(t, row, size, &f->minus, &f->plus) < 0)
+        return err_wrap("table %s.%s", t->schema, t->name);
     row = load_history_row(f->w->l, t, row, size, false, &f->space);
     if (db_bulk_row(f->bulk, row, size) == 0 &&
         (f->uncommitted < COMMIT_BYTES || commit(f) == 0))

@@ -44,6 +44,17 @@ select_text(const struct manifest_table *t, struct buf *b)
         buf_str(b, " FOR SYSTEM_TIME ALL");
 }
 
+static bool
+same_version(struct db *db, const struct manifest *m)
+{
+    char *prefix =
+        xasprintf("%u.%u.", db_version(db) / 10000, db_version(db) / 100 % 100);
+    bool same = strncmp(m->info.server_version, prefix, strlen(prefix)) == 0;
+
+    free(prefix);
+    return same;
+}
+
 #define TELL_ROWS 16384
 
 static int
@@ -83,6 +94,7 @@ sum_rows(struct checking *c, const struct manifest_table *t, struct db_rows *r,
 static int
 verify_table(struct checking *c, struct db *db, const struct manifest_table *t)
 {
+    const struct load_table *lt = &c->l->table[t - c->l->conf->manifest->table];
     struct rowsum sum = {0};
     struct db_rows *r;
     struct buf sql = {0};
@@ -102,14 +114,26 @@ verify_table(struct checking *c, struct db *db, const struct manifest_table *t)
         rc = err_set(ERR_VERIFY,
             "table %s.%s has %" PRIu64 " rows, the backup has %" PRIu64,
             t->schema, t->name, sum.rows, t->sum.rows);
-    else if (sum.a != t->sum.a || sum.b != t->sum.b)
+    else if (sum.a == t->sum.a && sum.b == t->sum.b)
+        return 0;
+    else if (load_zero_equal(&t->sum, &sum, &lt->minus, &lt->plus))
+        log_warn("table %s.%s: in %" PRIu64 " rows the target has 0 where the "
+                 "backup has the negative zero, which it does not store",
+            t->schema, t->name, lt->minus.rows);
+    else
         rc = err_set(ERR_VERIFY,
             "table %s.%s has %" PRIu64 " rows like the backup, but with other "
             "content",
             t->schema, t->name, sum.rows);
-    if (rc < 0)
+    if (rc < 0 && same_version(db, c->l->conf->manifest))
         err_hint("the target does not hold what was backed up: do not use it; "
                  "restore into another server, and report this");
+    else if (rc < 0)
+        err_hint("the target is of another version than the source (%s) and "
+                 "stores it otherwise, as FLOAT(M,D) and DOUBLE(M,D) are "
+                 "rounded otherwise: restore into the source's version; with "
+                 "--no-verify it is taken as it is",
+            c->l->conf->manifest->info.server_version);
     return rc;
 }
 
@@ -198,17 +222,6 @@ compare_one(struct db *db, const struct load_table *t, uint64_t *differ)
     free(there);
     db_result_free(&r);
     return 0;
-}
-
-static bool
-same_version(struct db *db, const struct manifest *m)
-{
-    char *prefix =
-        xasprintf("%u.%u.", db_version(db) / 10000, db_version(db) / 100 % 100);
-    bool same = strncmp(m->info.server_version, prefix, strlen(prefix)) == 0;
-
-    free(prefix);
-    return same;
 }
 
 int

@@ -43,7 +43,9 @@ pitr stream --once
 ask()
 {
     TRUTH_COUNTERS=1 truth "$1" "$2"
-    truth_catalogue "$1" "$2"
+    # Another version shows other columns and types of the same things.
+    [ "${PITR_SERVER_BIN:-}" != "${PITR_TARGET_BIN:-}" ] ||
+        truth_catalogue "$1" "$2"
 }
 
 ask "$SRC" "$T/truth"
@@ -52,9 +54,13 @@ mapfile -t ids < <(backups)
 # restored NAME NUMBER: by the backup of that number.
 restored()
 {
+    local warned=
     say "$1"
-    expect_exit 0 pitr restore --secret-key "$T/key" --sandbox "$T/r$2" \
-        --backup "${ids[$2]}"
+    # A later server than 10.5 stores no negative zero, which is said.
+    ((VERSION >= 1006)) || [ "${PITR_SERVER_BIN:-}" = "${PITR_TARGET_BIN:-}" ] ||
+        [ "$2" = 0 ] || warned=3
+    expect_exit "${warned:-0}" pitr restore --secret-key "$T/key" \
+        --sandbox "$T/r$2" --backup "${ids[$2]}"
     grep -E '^(loaded|replayed|done)' "$T/said"
     OUT=$(sandbox_socket "$T/r$2")
     ask "$OUT" "$T/r$2.truth"
