@@ -108,6 +108,8 @@ struct cutoff_state {
     struct event_gtid last, first_out; /* over all domains, log order */
     bool any_last, any_out, all_ended;
     uint64_t groups;         /* let through */
+    uint64_t early; /* left out although of before the moment: they come after
+                       one whose clock was ahead */
 };
 /*
  * from: the backup's position, exclusive.  log_start: the position at which
@@ -117,6 +119,10 @@ struct cutoff_state {
 void cutoff_begin(struct cutoff_state *s, const struct cutoff *c,
     const struct gtid_pos *from, const struct gtid_pos *log_start);
 bool cutoff_wants(struct cutoff_state *s, const struct event_gtid *g);
+/* Is the first one that is left out so far past the moment that its clock may
+ * have been ahead, so that others that come after it are wanted?  Also true where
+ * nothing happened for a while; early tells. */
+bool cutoff_jumped(const struct cutoff_state *s);
 /* After the last group: ERR_GAP where the cutoff's GTID never came. */
 int cutoff_end(const struct cutoff_state *s);
 void cutoff_free(struct cutoff_state *s);

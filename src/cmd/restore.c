@@ -263,6 +263,12 @@ plan_and_print(const struct restore *o, struct work *w)
         put_age(&text, w);
     rc = report_out(&text);
     buf_free(&text);
+    if (w->preview.early > 0)
+        log_warn(
+            "%" PRIu64 " transactions of before that moment come after the "
+            "first one that is out, whose clock was ahead, and are out too: "
+            "--until-gtid goes by the log's order",
+            w->preview.early);
     if (w->plan.broken_end && w->plan.cutoff.kind == CUTOFF_NEWEST)
         log_warn("a gap in the log follows: later transactions cannot be "
                  "restored from this backup");

@@ -108,7 +108,7 @@ preview_segment(struct preview *p, const struct segment_info *s)
             p->bytes += e.size;
         if (step == GROUP_END)
             wanted = false;
-        if (step == GROUP_BEGIN && !wanted &&
+        if (step == GROUP_BEGIN && !wanted && !cutoff_jumped(&p->cutoff) &&
             feed_cutoff_over(p->conf, &p->cutoff)) {
             rc = 2;
             break;
@@ -226,6 +226,7 @@ replay_preview(const struct replay_conf *conf, bool boundary_only,
         out->first_out = p.cutoff.first_out;
         out->any_last = p.cutoff.any_last;
         out->any_out = p.cutoff.any_out;
+        out->early = p.cutoff.early;
         out->unfinished = feed_opens_text(&p.opens);
     }
     preview_end(&p);

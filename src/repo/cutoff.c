@@ -60,6 +60,15 @@ is_past(const struct cutoff *c, const struct event_gtid *g)
     return false;
 }
 
+#define JUMP_US 60000000u /* statements that run at once differ by less */
+
+bool
+cutoff_jumped(const struct cutoff_state *s)
+{
+    return s->cutoff->kind == CUTOFF_TIME && s->any_out &&
+        s->first_out.time_us >= s->cutoff->us + JUMP_US;
+}
+
 static void
 leave_out(struct cutoff_state *s, const struct event_gtid *g)
 {
@@ -82,6 +91,7 @@ cutoff_wants(struct cutoff_state *s, const struct event_gtid *g)
         return false;
     }
     if (s->all_ended || gtid_pos_get(&s->ended, g->gtid.domain) != NULL) {
+        s->early += cutoff_jumped(s) && g->time_us < s->cutoff->us;
         leave_out(s, g);
         return false;
     }

@@ -96,3 +96,15 @@ restore_to r5
 sandbox_stop "$T/r5"
 pitr list
 [ "$(pitr list | grep -c GAP)" = 2 ] || fail "there are not two gaps"
+
+say "a transaction whose clock is ahead ends its domain, which is said"
+row 14
+sql "$SRC" "SET timestamp = UNIX_TIMESTAMP() + 86400;
+    INSERT INTO d.t VALUES (15, NULL)"
+row 16
+cutoff=$(wait_second "$SRC")
+pitr stream --once
+expect_exit 3 pitr restore --dry-run --secret-key "$T/key" --until "@$cutoff"
+said "1 transactions of before that moment" "until-gtid"
+expect_exit 0 pitr restore --dry-run --secret-key "$T/key" \
+    --until-gtid "$(position)"

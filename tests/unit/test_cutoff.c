@@ -116,6 +116,29 @@ test_time(void **state)
     ends(&r, "0-1-3,2-1-2", "2-1-2", "1-1-1");
 }
 
+/* One whose clock was ahead ends its domain; what it keeps out is counted. */
+static void
+test_clock_ahead(void **state)
+{
+    static const struct step v[] = {{"0-1-1", 10, true}, {"0-1-2", 900, false},
+        {"0-1-3", 11, false}, {"0-1-4", 19, false}, {"0-1-5", 20, false}};
+    static const struct step usual[] = {
+        {"0-1-1", 10, true}, {"0-1-2", 21, false}, {"0-1-3", 19, false}};
+    struct run r;
+
+    (void)state;
+    begin(&r, CUTOFF_TIME, 20, NULL, "", "");
+    FEED(&r, v);
+    assert_true(cutoff_jumped(&r.s));
+    assert_int_equal(r.s.early, 2);
+    ends(&r, "0-1-1", "0-1-1", "0-1-2");
+    begin(&r, CUTOFF_TIME, 20, NULL, "", "");
+    FEED(&r, usual);
+    assert_false(cutoff_jumped(&r.s));
+    assert_int_equal(r.s.early, 0);
+    ends(&r, "0-1-1", "0-1-1", "0-1-2");
+}
+
 /* A moment that the log does not reach lets all through. */
 static void
 test_time_beyond(void **state)
@@ -278,6 +301,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_newest),
         cmocka_unit_test(test_time),
+        cmocka_unit_test(test_clock_ahead),
         cmocka_unit_test(test_time_beyond),
         cmocka_unit_test(test_until_gtid),
         cmocka_unit_test(test_until_gtid_last),
