@@ -144,7 +144,8 @@ struct ship {
     bool worked; /* has been connected to the right vault */
     bool outage; /* warned of; nothing got there since */
     uint64_t outage_us;
-    unsigned tries; /* since something got there */
+    unsigned tries;       /* since something got there */
+    uint64_t bytes_there; /* of all objects, when connected */
     struct ship_told told;
 };
 

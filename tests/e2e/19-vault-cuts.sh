@@ -6,6 +6,7 @@
 . "$(dirname "$0")/vault.sh"
 cuts=${PITR_LONG:+100}
 cuts=${cuts:-10}
+rows=$((cuts * 250))
 
 JUMP=$((PORT + 1))
 echo "[127.0.0.1]:$JUMP $(cut -d' ' -f1,2 "$V/host.pub")" >>"$V/known_hosts"
@@ -49,7 +50,7 @@ shop_schema | mysql_client --socket="$SRC"
 shop_rows 300 | mysql_client --socket="$SRC"
 sql "$SRC" "CREATE DATABASE d; USE d; CREATE TABLE t (id INT AUTO_INCREMENT
     PRIMARY KEY, v VARBINARY(1024));
-    INSERT INTO t (v) SELECT RANDOM_BYTES(1024) FROM seq_1_to_2500"
+    INSERT INTO t (v) SELECT RANDOM_BYTES(1024) FROM seq_1_to_$rows"
 set_up "vault = $URL" "${ssh_keys[@]}" "ssh_jump = $account@127.0.0.1:$JUMP" \
     "ship_limit = 1M" "retry = 1s" "segment_age = 2s"
 
