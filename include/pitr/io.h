@@ -60,6 +60,11 @@ long source_read(struct source *s, void *p, size_t n);
 /* Read exactly n bytes.  Returns 1; 0 if the source was at its end; -1 on
  * error or where it ended inside (ERR_VERIFY). */
 int source_read_full(struct source *s, void *p, size_t n);
+/* The same where the end is an error: 0, or -1 ("WHAT ends too early"). */
+int source_read_exact(struct source *s, void *p, size_t n, const char *what);
+/* Nothing may follow: 0, or -1 ("WHAT goes on after its end").  Reading past
+ * the end also lets the source check that it is the end. */
+int source_read_end(struct source *s, const char *what);
 
 /* Read all, at most max bytes (more is ERR_VERIFY), appended to out. */
 int source_slurp(struct source *s, size_t max, struct buf *out);

@@ -145,6 +145,27 @@ source_read_full(struct source *s, void *p, size_t n)
 }
 
 int
+source_read_exact(struct source *s, void *p, size_t n, const char *what)
+{
+    int rc = source_read_full(s, p, n);
+
+    if (rc == 0)
+        err_set(ERR_VERIFY, "%s ends too early", what);
+    return rc == 1 ? 0 : -1;
+}
+
+int
+source_read_end(struct source *s, const char *what)
+{
+    uint8_t more;
+    long n = source_read(s, &more, 1);
+
+    if (n > 0)
+        return err_set(ERR_VERIFY, "%s goes on after its end", what);
+    return n < 0 ? -1 : 0;
+}
+
+int
 source_slurp(struct source *s, size_t max, struct buf *out)
 {
     size_t total = 0;

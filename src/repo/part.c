@@ -7,6 +7,7 @@
 #include "pitr/mem.h"
 #include "pitr/part.h"
 
+#define WHAT "a row part"
 #define PART_MAGIC "PTROWS2\n"
 #define BLOCK_HEAD 12
 /* A row is at most a packet of the server: 1 GiB. */
@@ -137,29 +138,6 @@ part_reader_new(struct source *in)
     return r;
 }
 
-/* Reading on past the end lets the source check that it is the end. */
-static int
-check_end(struct part_reader *r)
-{
-    uint8_t more;
-    long n = source_read(r->in, &more, 1);
-
-    if (n > 0)
-        return err_set(ERR_VERIFY, "a row part goes on after its end");
-    r->ended = true;
-    return n < 0 ? -1 : 0;
-}
-
-static int
-read_exactly(struct part_reader *r, void *p, size_t n)
-{
-    int rc = source_read_full(r->in, p, n);
-
-    if (rc == 0)
-        err_set(ERR_VERIFY, "a row part ends too early");
-    return rc == 1 ? 0 : -1;
-}
-
 /* 1 with a block, 0 at the end. */
 static int
 next_block(struct part_reader *r)
@@ -169,20 +147,22 @@ next_block(struct part_reader *r)
     uint32_t bytes;
 
     if (!r->started) {
-        if (read_exactly(r, magic, sizeof magic) < 0)
+        if (source_read_exact(r->in, magic, sizeof magic, WHAT) < 0)
             return -1;
         if (memcmp(magic, PART_MAGIC, sizeof magic) != 0)
             return err_set(ERR_VERIFY, "not the content of a row part");
         r->started = true;
     }
-    if (read_exactly(r, head, sizeof head) < 0)
+    if (source_read_exact(r->in, head, sizeof head, WHAT) < 0)
         return -1;
     c = cur_of(head, sizeof head);
     r->table = cur_u32(&c);
     r->rows = cur_u32(&c);
     bytes = cur_u32(&c);
-    if (r->table == PART_TABLE_END && r->rows == 0 && bytes == 0)
-        return check_end(r);
+    if (r->table == PART_TABLE_END && r->rows == 0 && bytes == 0) {
+        r->ended = true;
+        return source_read_end(r->in, WHAT);
+    }
     if (r->table == PART_TABLE_END || r->rows == 0 || bytes > BLOCK_MAX ||
         r->rows > bytes / 4)
         return err_set(ERR_VERIFY, "a row part has an impossible block");
@@ -190,7 +170,7 @@ next_block(struct part_reader *r)
         buf_free(&r->block);
     buf_reset(&r->block);
     buf_reserve(&r->block, bytes);
-    if (read_exactly(r, r->block.data, bytes) < 0)
+    if (source_read_exact(r->in, r->block.data, bytes, WHAT) < 0)
         return -1;
     r->rest = cur_of(r->block.data, bytes);
     r->sizes = cur_of(r->block.data, r->rows * 4);

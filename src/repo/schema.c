@@ -7,6 +7,7 @@
 #include "pitr/mem.h"
 #include "pitr/schema.h"
 
+#define WHAT "the schema"
 #define SCHEMA_MAGIC "PTSCHEM1"
 #define RECORD_MAX (256u << 20) /* a view or routine of any real size */
 #define STRINGS 10
@@ -121,16 +122,6 @@ schema_reader_new(struct source *in)
     return r;
 }
 
-static int
-read_exactly(struct schema_reader *r, void *p, size_t n)
-{
-    int rc = source_read_full(r->in, p, n);
-
-    if (rc == 0)
-        err_set(ERR_VERIFY, "the schema ends too early");
-    return rc == 1 ? 0 : -1;
-}
-
 /* 1 with a record in r->record, 0 at the end. */
 static int
 read_record(struct schema_reader *r)
@@ -138,29 +129,26 @@ read_record(struct schema_reader *r)
     uint8_t head[8];
     struct cur c;
     uint32_t n;
-    long more;
 
     if (!r->started) {
-        if (read_exactly(r, head, 8) < 0)
+        if (source_read_exact(r->in, head, 8, WHAT) < 0)
             return -1;
         if (memcmp(head, SCHEMA_MAGIC, 8) != 0)
             return err_set(ERR_VERIFY, "not the content of a schema");
         r->started = true;
     }
-    if (read_exactly(r, head, 4) < 0)
+    if (source_read_exact(r->in, head, 4, WHAT) < 0)
         return -1;
     c = cur_of(head, 4);
     if ((n = cur_u32(&c)) > RECORD_MAX)
         return err_set(ERR_VERIFY, "a record of the schema is too large");
     if (n == 0) { /* and lets the source check that it ends here */
         r->ended = true;
-        if ((more = source_read(r->in, head, 1)) > 0)
-            err_set(ERR_VERIFY, "the schema goes on after its end");
-        return more == 0 ? 0 : -1;
+        return source_read_end(r->in, WHAT);
     }
     buf_reset(&r->record);
     buf_reserve(&r->record, n);
-    if (read_exactly(r, r->record.data, n) < 0)
+    if (source_read_exact(r->in, r->record.data, n, WHAT) < 0)
         return -1;
     r->record.len = n;
     return 1;
