@@ -168,6 +168,7 @@ stream_free(struct stream *s)
     free(s->gap);
     gtid_pos_free(&s->caught.missing);
     free(s->ack.file);
+    free(s->ack.name);
     for (size_t i = 0; i < ACKS_MAX; i++) {
         free(s->acks.v[i].file);
         free(s->acks.v[i].name);

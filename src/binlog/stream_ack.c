@@ -10,8 +10,11 @@
 #include <string.h>
 
 #include "pitr/mem.h"
+#include "pitr/stop.h"
 #include "pitr/times.h"
 #include "stream_impl.h"
+
+#define CATCH_UP_US UINT64_C(3000000)
 
 static void
 set_text(char **to, const char *text)
@@ -76,6 +79,51 @@ ack_flushed(struct stream *s)
     return 0;
 }
 
+/*
+ * A server takes it for acknowledged that a semi-synchronous replica has what
+ * is before the place from where it asks (sql/semisync_master.cc,
+ * dump_start()). So with vaults it is only asked as such a replica when they
+ * have all that is here.  Nothing new comes while we wait.
+ */
+bool
+ack_may_begin(struct stream *s)
+{
+    const struct segment_tail *t = &s->tail;
+    uint64_t until = time_mono_us() + CATCH_UP_US;
+
+    if (s->conf->durable == NULL || t->name == NULL)
+        return true;
+    while (!ship_watch_reached(s->conf->durable, t->name, t->size))
+        if (time_mono_us() > until || stop_sleep_us(20000))
+            return false;
+    return true;
+}
+
+/*
+ * This connection does not acknowledge, though the server would wait: it was
+ * switched on later, or the vaults were behind.  Is it time to connect again?
+ * Under load they never have all: it is enough that they have what was here a
+ * moment ago.
+ */
+bool
+ack_wants_to_begin(struct stream *s)
+{
+    const char *name;
+
+    if (!s->semi.enabled || repl_acknowledges(s->repl))
+        return false;
+    if (s->conf->durable == NULL)
+        return true;
+    if (s->ack.name != NULL &&
+        ship_watch_reached(s->conf->durable, s->ack.name, s->ack.size))
+        return true;
+    if (s->ack.name == NULL) {
+        name = segment_place(s->writer, &s->ack.size);
+        set_text(&s->ack.name, name);
+    }
+    return false;
+}
+
 /* The first n are done with; their texts are kept for the next ones. */
 static void
 drop(struct acks *q, size_t n)
@@ -112,6 +160,8 @@ void
 ack_forget(struct stream *s)
 {
     s->ack.since_us = 0;
+    free(s->ack.name);
+    s->ack.name = NULL;
     s->acks.n = 0;
 }
 

@@ -60,7 +60,7 @@ repl_start(struct stream *s)
         .start = s->from.gtid, /* lent */
         .heartbeat_us = s->heartbeat_us,
         .until_end = s->conf->once,
-        .semisync = s->conf->semisync && !s->conf->once};
+        .semisync = s->conf->semisync && !s->conf->once && ack_may_begin(s)};
     struct db *db = db_open(&s->source, "source");
     char *text;
 

@@ -24,6 +24,8 @@
 #include "pitr/mem.h"
 #include "stream_impl.h"
 
+#define SOON_S 2
+
 void
 identity_free(struct identity *i)
 {
@@ -261,9 +263,35 @@ tell_other(const struct identity *i, const struct segment_start *start)
             i->server_id, start->server_id);
 }
 
+/*
+ * While the server waits for an acknowledgement it may hold a lock that these
+ * questions need, until we, who ask them, give it.  So they are asked on a
+ * connection that is given up soon, and what is not answered is not known.
+ */
+static int
+check_files_soon(const struct db_conf *source,
+    const struct segment_state *state, const struct gtid_pos *newest,
+    char **why)
+{
+    struct db_conf soon = *source;
+    struct db *db;
+    int rc = -1;
+
+    soon.read_timeout_s = SOON_S;
+    if ((db = db_open(&soon, "source")) != NULL)
+        rc = check_files(db, state, newest, why);
+    if (rc < 0 && db != NULL && err_kind() == ERR_UNREACHABLE) {
+        log_info("the server does not tell its files now; going on without");
+        err_clear();
+        rc = 2;
+    }
+    db_close(db);
+    return rc;
+}
+
 int
-identity_check_log(struct db *db, const struct identity *i,
-    const struct segment_tail *tail, char **why)
+identity_check_log(struct db *db, const struct db_conf *waits,
+    const struct identity *i, const struct segment_tail *tail, char **why)
 {
     struct gtid_pos newest = {0}, applied = {0};
     bool same = identity_same(i, &tail->start);
@@ -276,7 +304,8 @@ identity_check_log(struct db *db, const struct identity *i,
         goto out;
     rc = 2;
     if (same)
-        rc = check_files(db, &tail->state, &newest, why);
+        rc = waits != NULL ? check_files_soon(waits, &tail->state, &newest, why)
+                           : check_files(db, &tail->state, &newest, why);
     if (rc == 2)
         rc = check_domains(&tail->state.gtid, &newest, &applied, !same, why);
 

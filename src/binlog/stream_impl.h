@@ -26,7 +26,9 @@ struct ack {
     uint64_t since_us; /* monotonic; 0: it waits for none */
     char *file;
     uint64_t pos;
-    char *name; /* with stream_conf.durable: what the vaults have to have */
+    /* With stream_conf.durable: what the vaults have to have; of stream.ack:
+     * for ack_wants_to_begin(). */
+    char *name;
     uint64_t size;
 };
 
@@ -125,9 +127,10 @@ void identity_free(struct identity *i);
 int identity_read(struct db *db, struct identity *out);
 bool identity_same(const struct identity *i, const struct segment_start *start);
 /* Can the log of the server go on where tail ends, as far as it can be known
- * before asking for it?  1; 0 with *why (owned); -1. */
-int identity_check_log(struct db *db, const struct identity *i,
-    const struct segment_tail *tail, char **why);
+ * before asking for it?  waits: of a server that may wait for us; or NULL.  1,
+ * 2 where not all could be asked; 0 with *why (owned); -1. */
+int identity_check_log(struct db *db, const struct db_conf *waits,
+    const struct identity *i, const struct segment_tail *tail, char **why);
 /* The same by the first file that the server sends.  1; 0 with *why. */
 int identity_check_file(const struct identity *i,
     const struct segment_tail *tail, const char *file, uint32_t created,
@@ -147,6 +150,9 @@ void ack_note(struct stream *s); /* the last event, if it wants one */
 int ack_flushed(struct stream *s);
 int ack_settle(struct stream *s); /* what the vaults have by now */
 void ack_forget(struct stream *s);
+/* May the next connection acknowledge?  Should this one end, for that? */
+bool ack_may_begin(struct stream *s);
+bool ack_wants_to_begin(struct stream *s);
 uint64_t stream_ack_since(const struct stream *s); /* monotonic; 0: none */
 
 /* stream_tell.c */

@@ -218,10 +218,8 @@ tick(struct stream *s, bool quiet)
         what = OUTCOME_FAULT;
     if (what == OUTCOME_GO_ON && ack_settle(s) < 0)
         what = OUTCOME_SOURCE;
-    if (what == OUTCOME_GO_ON && s->semi.enabled &&
-        !repl_acknowledges(s->repl)) {
-        log_info("semi-sync was switched on: connecting again, to acknowledge");
-        s->semi.enabled = false;
+    if (what == OUTCOME_GO_ON && ack_wants_to_begin(s)) {
+        log_info("connecting again, to acknowledge");
         what = OUTCOME_AGAIN;
     }
     stream_tell(s, false);

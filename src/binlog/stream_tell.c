@@ -81,8 +81,10 @@ semisync_is(struct stream *s, bool on)
         return;
     if (!on)
         log_warn("the server does not wait for acknowledgements: %s",
-            m->enabled ? "it has fallen back to asynchronous after its timeout"
-                       : "rpl_semi_sync_master_enabled is off");
+            !m->enabled ? "rpl_semi_sync_master_enabled is off"
+                : !repl_acknowledges(s->repl)
+                ? "they begin when the vaults have caught up"
+                : "it has fallen back to asynchronous after its timeout");
     else if (m->known)
         log_info("the server waits for acknowledgements again");
     m->off_us = on ? 0 : time_now_us();
