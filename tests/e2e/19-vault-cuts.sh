@@ -61,7 +61,8 @@ stream_start
 write_as shop_customer 1
 pitr backup >/dev/null
 for ((i = 1; i <= cuts; i++)); do
-    sleep 0.$((RANDOM % 6 + 2))
+    tenths=$((RANDOM % ${PITR_LONG:+2}6 + 2))
+    sleep $((tenths / 10)).$((tenths % 10))
     sever
     [ $i != $((cuts / 2)) ] || pitr backup >/dev/null
 done
