@@ -1,5 +1,5 @@
 /*
- * bench-floor.c -- the least that a dump can cost: rows of sysbench's tables
+ * floor.c -- the least that a dump can cost: rows of sysbench's tables
  * read over the binary protocol and compressed, with nothing else done.
  *
  *   floor SOCKET LEVEL THREADS TABLES
