@@ -71,6 +71,25 @@ comment(struct cur *c)
         cur_u8(c);
 }
 
+/* "SET STATEMENT name = value, ... FOR statement" does what the statement does;
+ * no value can have the word FOR in it. */
+static void
+see_through(struct dump_words *w)
+{
+    while (w->n > 1 && strcmp(w->v[0], "set") == 0 &&
+        strcmp(w->v[1], "statement") == 0) {
+        size_t gone = 2;
+
+        while (gone < w->n && strcmp(w->v[gone], "for") != 0)
+            gone++;
+        gone += gone < w->n;
+        for (size_t i = 0; i < gone; i++)
+            free(w->v[i]);
+        memmove(w->v, w->v + gone, (w->n - gone) * sizeof *w->v);
+        w->n -= gone;
+    }
+}
+
 void
 dump_words_of(const char *sql, size_t n, struct dump_words *out)
 {
@@ -100,6 +119,7 @@ dump_words_of(const char *sql, size_t n, struct dump_words *out)
         }
     }
     buf_free(&word);
+    see_through(out);
 }
 
 void
