@@ -6,6 +6,6 @@
 . "$(dirname "$0")/lib.sh"
 [ -z "${PITR_SLOW:-}" ] || exit 77
 
-PITR=$PITR TMPDIR=$T "$TOP/scripts/bench-replay" --number 10000 | tee "$T/out"
+PITR=$PITR TMPDIR=$T "$TOP/scripts/bench-replay" --number 6000 | tee "$T/out"
 ratio=$(sed -n 's/^ratio //p' "$T/out")
 awk -v r="$ratio" 'BEGIN { exit !(r >= 2) }' || fail "only $ratio times"

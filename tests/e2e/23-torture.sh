@@ -4,13 +4,15 @@
 # own account of it.  `scripts/torture` runs it with one seed after another;
 # here it is one, for some seconds.
 #
-# PITR_TORTURE_SEED decides what is done, PITR_TORTURE_MOMENTS how long.  When
+# PITR_TORTURE_SEED decides what is done, PITR_TORTURE_MOMENTS how long,
+# PITR_TORTURE_TRIES how often a backup is tried before the clients pause.  When
 # clients overtake each other, and when what they do meets a backup, is up to the
 # machine: what is kept of a failure has the server's log and the repository.
 # Runs on each version.
 . "$(dirname "$0")/lib.sh"
 seed=${PITR_TORTURE_SEED:-20221108}
 moments=${PITR_TORTURE_MOMENTS:-1}
+tries=${PITR_TORTURE_TRIES:-1}
 RANDOM=$seed
 
 pick()
@@ -52,11 +54,12 @@ stream_start --segment-size "$(pick 64K 1M)"
 backup()
 {
     local try rc
-    for try in 1 2 3 4 5 6 7 8; do
+    for ((try = 0; try < tries + 4; try++)); do
         rc=0
-        ((try < 4)) || writers_pause
-        pitr backup --lock-wait 10s >"$T/backup.out" 2>&1 || rc=$?
-        ((try < 4)) || writers_resume
+        ((try < tries)) || writers_pause
+        pitr backup --lock-wait "$((tries + 1))s" >"$T/backup.out" 2>&1 ||
+            rc=$?
+        ((try < tries)) || writers_resume
         [ $rc != 0 ] && [ $rc != 3 ] || return 0
         grep -E '^pitr: ' "$T/backup.out" | cut -c1-200 || true
         grep -qE 'run the backup again|at a quieter time|XA ROLLBACK' \
