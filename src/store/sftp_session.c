@@ -283,7 +283,11 @@ open_channel(struct vault_conn *c, ssh_session ssh, bool *again)
             s->url.shown, ssh_get_error(ssh));
     }
     if (ssh_channel_request_sftp(c->channel) != SSH_OK) {
-        *again = !ssh_is_connected(ssh);
+        /* Only its own "no" is one; a line that was cut is tried again. */
+        *again = ssh_get_error_code(ssh) != SSH_REQUEST_DENIED;
+        if (*again)
+            return err_set(ERR_UNREACHABLE, "%s: cannot begin SFTP: %s",
+                s->url.shown, ssh_get_error(ssh));
         err_set(ERR_UNREACHABLE, "%s: the server offers no SFTP: %s",
             s->url.shown, ssh_get_error(ssh));
         return err_hint("Its sshd_config needs \"Subsystem sftp "

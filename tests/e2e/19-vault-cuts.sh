@@ -89,17 +89,27 @@ mapfile -t ids < <(backups)
 expect_exit 0 "$PITR" verify --repository "$V/vault" --secret-key "$T/key"
 expect_exit 0 "$PITR" expire --repository "$V/vault" --keep 1s --minimum 1
 said "removed +backup ${ids[0]}"
-[ -z "$(find "$V/vault" -path "*${ids[0]}*")" ] || fail "pieces are left"
+[ -z "$(find "$V/vault" -path "*/backup/${ids[0]}*")" ] || fail "pieces are left"
 expect_exit 0 "$PITR" verify --repository "$V/vault" --all
 
-say "and a restore through the bastion, without a configuration"
+say "and a restore through the bastion, without a configuration, cut as well"
 server_stop "$T/src" KILL
 rm -rf "$REPO" "$T/signing.key" "$T/pitr.conf"
 rc=0
+: >"$T/said"
+{ # a first connection that fails is told at once; later ones are taken up again
+    wait_until 30 grep -q "as of" "$T/said"
+    for i in 1 2 4 8; do
+        sever
+        sleep "0.$i"
+    done
+} 2>/dev/null &
+cutter=$!
 HOME=$T/nobody "$PITR" restore --repository "$URL" --ssh-config none \
     --ssh-identity "$V/id" --ssh-known-hosts "$V/known_hosts" \
     --ssh-jump "$account@127.0.0.1:$JUMP" --secret-key "$T/key" \
     --sandbox "$T/r" >"$T/said" 2>&1 || rc=$?
+wait "$cutter"
 [ $rc = 0 ] || {
     cat "$T/said"
     fail "restore: exit code $rc"
