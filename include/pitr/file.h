@@ -54,4 +54,12 @@ void lock_free(struct lock *l); /* releases it; NULL is fine */
  * kept from taking it. */
 int lock_is_held(const char *path);
 
+/*
+ * Replace a whole file through PATH.new, which a process that died may have
+ * left.  The folder is not synced.  what: of the error, where the new one
+ * cannot be written.  0 or -1.
+ */
+int file_replace(const char *path, mode_t mode, const void *p, size_t n,
+    const char *what);
+
 #endif

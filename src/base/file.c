@@ -405,3 +405,22 @@ lock_free(struct lock *l)
     close(l->fd);
     free(l);
 }
+
+int
+file_replace(
+    const char *path, mode_t mode, const void *p, size_t n, const char *what)
+{
+    char *fresh = xasprintf("%s.new", path);
+    int rc = -1;
+
+    if (unlink(fresh) < 0 && errno != ENOENT)
+        err_sys(ERR_FAILED, "cannot replace %s", fresh);
+    else if (file_create(fresh, mode, p, n) < 0)
+        err_wrap("%s", what);
+    else if (rename(fresh, path) < 0)
+        err_sys(ERR_FAILED, "cannot replace %s", path);
+    else
+        rc = 0;
+    free(fresh);
+    return rc;
+}

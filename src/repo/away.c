@@ -109,9 +109,9 @@ int
 away_save(const struct away *a, const struct repo *r)
 {
     char *path = xasprintf("%s/.away", r->local_path);
-    char *fresh = xasprintf("%s.new", path), *head = head_of(r);
+    char *head = head_of(r);
     struct buf text = {0};
-    int rc = -1;
+    int rc;
 
     buf_str(&text, head);
     for (size_t i = 0; i < a->n; i++) {
@@ -120,17 +120,12 @@ away_save(const struct away *a, const struct repo *r)
         buf_fmt(&text, "%s %s\n", digest, a->v[i].id);
         free(digest);
     }
-    if (unlink(fresh) < 0 && errno != ENOENT)
-        err_sys(ERR_FAILED, "cannot replace %s", fresh);
-    else if (file_create(fresh, 0600, text.data, text.len) < 0)
-        err_wrap("remembering what is on the vaults only");
-    else if (rename(fresh, path) < 0)
-        err_sys(ERR_FAILED, "cannot replace %s", path);
-    else
+    rc = file_replace(path, 0600, text.data, text.len,
+        "remembering what is on the vaults only");
+    if (rc == 0)
         rc = dir_sync(r->local_path);
     buf_free(&text);
     free(path);
-    free(fresh);
     free(head);
     return rc;
 }

@@ -196,27 +196,19 @@ put_line(const struct record *r, struct buf *out)
 static int
 write_anew(struct confirmed *c)
 {
-    char *fresh = xasprintf("%s.new", c->path);
     struct buf text = {0};
-    int rc = -1;
+    int rc;
 
     buf_str(&text, c->head);
     for (size_t i = 0; i < c->n; i++)
         put_line(&c->v[i], &text);
-    if (unlink(fresh) < 0 && errno != ENOENT)
-        err_sys(ERR_FAILED, "cannot replace %s", fresh);
-    else if (file_create(fresh, 0600, text.data, text.len) < 0)
-        err_wrap("remembering what is on a vault");
-    else if (rename(fresh, c->path) < 0)
-        err_sys(ERR_FAILED, "cannot replace %s", c->path);
-    else
-        rc = 0;
+    rc = file_replace(
+        c->path, 0600, text.data, text.len, "remembering what is on a vault");
     if (rc == 0) {
         c->lines = c->n;
         c->ended = true;
     }
     buf_free(&text);
-    free(fresh);
     return rc;
 }
 

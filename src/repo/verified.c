@@ -162,9 +162,9 @@ verified_backup(
 /* --- the file --- */
 
 static char *
-file_name(const struct repo *r, const char *suffix)
+file_name(const struct repo *r)
 {
-    return xasprintf("%s/.verified%s", r->local_path, suffix);
+    return xasprintf("%s/.verified", r->local_path);
 }
 
 /* The next word of a line, ended in place; NULL where there is none. */
@@ -242,7 +242,7 @@ verified_load(const struct repo *r)
 
     if (r->local_path == NULL)
         return v;
-    path = file_name(r, "");
+    path = file_name(r);
     rc = file_read_own(path, FILE_MAX, &b);
     if (rc == 0) {
         bool whole = b.len > 0 && memchr(b.data, 0, b.len) == NULL;
@@ -295,25 +295,19 @@ format(const struct verified *v, const struct repo *r, struct buf *out)
 int
 verified_save(const struct verified *v, const struct repo *r)
 {
-    char *path, *fresh;
+    char *path;
     struct buf text = {0};
-    int rc = -1;
+    int rc;
 
     if (r->local_path == NULL)
         return 1;
-    path = file_name(r, "");
-    fresh = file_name(r, ".new");
+    path = file_name(r);
     format(v, r, &text);
-    if (unlink(fresh) < 0 && errno != ENOENT)
-        err_sys(ERR_FAILED, "cannot replace %s", fresh);
-    else if (file_create(fresh, 0644, text.data, text.len) < 0)
-        err_wrap("remembering what was verified");
-    else if (rename(fresh, path) < 0)
-        err_sys(ERR_FAILED, "cannot replace %s", path);
-    else
+    rc = file_replace(
+        path, 0644, text.data, text.len, "remembering what was verified");
+    if (rc == 0)
         rc = dir_sync(r->local_path);
     buf_free(&text);
     free(path);
-    free(fresh);
     return rc;
 }
