@@ -50,6 +50,7 @@ struct health_vault {
     uint64_t objects, bytes; /* that are still to be shipped */
     uint64_t error_us;       /* the last failure; 0: none known */
     char *error;
+    bool fsync_known; /* its server was asked */
     bool no_fsync; /* the vault cannot promise that it is durable */
 };
 

@@ -84,7 +84,8 @@ put_vault(struct json *j, const struct health_vault *v, uint64_t now_us)
     put_age(j, "lag_seconds", now_us, v->synced_us);
     json_u64(j, "objects_to_ship", v->objects);
     json_u64(j, "bytes_to_ship", v->bytes);
-    json_bool(j, "durable", !v->no_fsync);
+    if (v->fsync_known)
+        json_bool(j, "durable", !v->no_fsync);
     if (v->error_us != 0) {
         json_time(j, "last_failure", v->error_us);
         json_str(j, "error", v->error);

@@ -141,14 +141,22 @@ static const struct vault_metric vault_metrics[] = {
         vault_bytes},
     {"vault_failure_timestamp_seconds", "vault.failure", "last failure", MOMENT,
         vault_error},
-    {"vault_durable", "vault.durable", "its server has fsync@openssh.com",
-        COUNT, vault_durable},
+    {"vault_durable", "vault.durable",
+        "what is there survives a power cut (fsync@openssh.com)", COUNT,
+        vault_durable},
 };
 
 static bool
 is_shown(enum unit unit, uint64_t v)
 {
     return unit == COUNT || v != 0;
+}
+
+/* Nothing is claimed of a vault that was never seen. */
+static bool
+vault_is_shown(const struct vault_metric *m, const struct health_vault *v)
+{
+    return m->get != vault_durable || v->fsync_known;
 }
 
 static void
@@ -218,8 +226,9 @@ status_prometheus(
         put_family(m->prometheus, m->help, out);
         for (size_t i = 0; i < n; i++)
             for (size_t v = 0; v < h[i].vaults; v++)
-                put_sample(m->prometheus, h[i].server, h[i].vault[v].url,
-                    m->unit, m->get(&h[i].vault[v]), out);
+                if (vault_is_shown(m, &h[i].vault[v]))
+                    put_sample(m->prometheus, h[i].server, h[i].vault[v].url,
+                        m->unit, m->get(&h[i].vault[v]), out);
     }
     put_family("status_timestamp_seconds", "when this was looked at", out);
     buf_str(out, "pitr_status_timestamp_seconds ");
@@ -287,8 +296,9 @@ status_zabbix(
         put_findings(&h[i], out);
         for (size_t v = 0; v < h[i].vaults; v++)
             for (size_t k = 0; k < NELEM(vault_metrics); k++)
-                put_item(vault_metrics[k].zabbix, h[i].server,
-                    h[i].vault[v].url, vault_metrics[k].unit,
-                    vault_metrics[k].get(&h[i].vault[v]), now_us, out);
+                if (vault_is_shown(&vault_metrics[k], &h[i].vault[v]))
+                    put_item(vault_metrics[k].zabbix, h[i].server,
+                        h[i].vault[v].url, vault_metrics[k].unit,
+                        vault_metrics[k].get(&h[i].vault[v]), now_us, out);
     }
 }

@@ -127,6 +127,8 @@ put_vault(const struct health_vault *v, uint64_t now_us, struct buf *out)
     if (v->objects > 0)
         buf_fmt(out, ", %" PRIu64 " object%s (%s) to ship", v->objects,
             v->objects == 1 ? "" : "s", size_text(v->bytes, text));
+    if (v->no_fsync)
+        buf_str(out, ", NOT DURABLE (no fsync@openssh.com)");
     buf_fmt(out, "%s\n",
         v->runs       ? v->connected ? "" : ", NOT connected"
             : v->once ? ""

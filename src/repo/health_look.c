@@ -193,6 +193,7 @@ look_vault(struct health_vault *v, const struct repo *r, const char *url)
     v->bytes = state_get_u64(s, "bytes");
     v->error_us = state_get_u64(s, "error_us");
     v->error = text_of(s, "error");
+    v->fsync_known = state_get(s, "no_fsync") != NULL;
     v->no_fsync = state_get_u64(s, "no_fsync") != 0;
     state_free(s);
     free(name);

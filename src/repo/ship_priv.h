@@ -101,7 +101,7 @@ void ship_rate_free(struct ship_rate *r);
 
 /* What is told of a vault; moments by the host's clock. */
 struct ship_told {
-    bool connected, no_fsync;
+    bool connected, fsync_known, no_fsync;
     uint64_t log_us;    /* all of the log up to then is there */
     uint64_t synced_us; /* all that there was then is there */
     uint64_t error_us;

@@ -373,7 +373,10 @@ ship_session(struct ship *s)
     s->worked = true;
     confirmed_keep(s->confirmed, &s->table);
     s->told.connected = true;
-    s->told.no_fsync = store_room(s->vault, &room) == 0 && !room.syncs;
+    if (store_room(s->vault, &room) == 0) {
+        s->told.fsync_known = true;
+        s->told.no_fsync = !room.syncs;
+    }
     err_clear();
     if (!s->outage)
         say_behind(s);

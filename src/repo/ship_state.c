@@ -63,7 +63,8 @@ ship_tell(struct ship *s, bool now)
     state_put_u64(&text, "shipped", s->report.bytes);
     state_put_u64(&text, "lost", s->report.lost);
     state_put_u64(&text, "outages", s->report.outages);
-    state_put_u64(&text, "no_fsync", t->no_fsync);
+    if (t->fsync_known)
+        state_put_u64(&text, "no_fsync", t->no_fsync);
     if (t->error != NULL) {
         state_put_u64(&text, "error_us", t->error_us);
         state_put(&text, "error", t->error);
@@ -78,9 +79,12 @@ ship_tell(struct ship *s, bool now)
 void
 ship_tell_error(struct ship *s)
 {
+    const char *hint = err_hint_text();
+
     pthread_mutex_lock(&s->lock);
     free(s->told.error);
-    s->told.error = xstrdup(err_text());
+    s->told.error =
+        xasprintf("%s%s%s", err_text(), *hint == '\0' ? "" : ". ", hint);
     s->told.error_us = time_now_us();
     s->told.connected = false;
     pthread_mutex_unlock(&s->lock);
@@ -109,6 +113,8 @@ ship_tell_begin(struct ship *s)
     s->told.log_us = state_get_u64(was, "log_us");
     s->told.synced_us = state_get_u64(was, "synced_us");
     s->told.error_us = state_get_u64(was, "error_us");
+    s->told.fsync_known = state_get(was, "no_fsync") != NULL;
+    s->told.no_fsync = state_get_u64(was, "no_fsync") != 0;
     if (error != NULL)
         s->told.error = xstrdup(error);
     state_free(was);

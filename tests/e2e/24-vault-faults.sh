@@ -1,5 +1,5 @@
-# A vault that refuses: full, read-only, not writable, at another path, with
-# another key, without fsync, with a file there already.  Each has its error, its
+# A vault that refuses: full, a quota used up, read-only, not writable, at another
+# path, with another key, without fsync, with a file there already.  Each has its error, its
 # exit code and its hint; the capture goes on; nothing is lost, nothing is
 # overwritten; and when it is mended, all gets there.
 . "$(dirname "$0")/lib.sh"
@@ -86,11 +86,70 @@ vault_down
 sed -i '/^ForceCommand/s/$/,fsync/' "$V/conf"
 vault_up
 new_vault two
+expect_exit 1 pitr status
+said "vault .*nothing was shipped there"
+! pitr status --prometheus 2>/dev/null | grep "^pitr_vault_durable" ||
+    fail "it is told whether a vault that was never seen is durable"
 expect_exit 3 pitr ship --once
 said "no fsync@openssh.com"
 is_the_same
+durable()
+{
+    local is=$1
+    pitr status --json >"$T/said" 2>/dev/null || true
+    said "\"durable\": *$([ "$is" = 1 ] && echo true || echo false)"
+    pitr status --prometheus >"$T/said" 2>/dev/null || true
+    said "^pitr_vault_durable\{server=\"src\",vault=\"$URL\"\} $is$"
+    pitr status --zabbix >"$T/said" 2>/dev/null || true
+    said "^- pitr\.vault\.durable\[src,$URL\] $is$"
+}
+durable 0
+pitr status >"$T/said" 2>/dev/null || true
+said "warning .*cannot promise that what it has is durable" \
+    "vault .*: up to date .*, NOT DURABLE"
 vault_down
 sed -i '/^ForceCommand/s/,fsync$//' "$V/conf"
+vault_up
+expect_exit 0 pitr ship --once
+durable 1
+
+say "a quota that is used up: the capture goes on; with more of it, so does shipping"
+${CC:-cc} -shared -fPIC -O1 -o "$V/quota.so" "$TOP/tests/fault/quota.c" -ldl
+new_vault three
+vault_down
+echo 400000 >"$V/quota"
+QUOTA_PATH=$D QUOTA_FILE=$V/quota LD_PRELOAD=$V/quota.so vault_up
+holds()
+{
+    find "$D" -type f -printf '%s\n' | awk '{ n += $1 } END { print n + 0 }'
+}
+expect_exit 1 pitr ship --once
+said "cannot write backup/.*failure" "left; is a quota used up"
+echo "retry = 1s" >>"$T/pitr.conf"
+stream_start
+sql "$SRC" "INSERT INTO d.t VALUES (NULL, 'while the quota is used up')"
+streamed
+wait_until 20 grep -q "it is tried again.*quota" "$T/stream.log" ||
+    fail "the stream does not say it"
+pitr status >"$T/said" 2>/dev/null || true
+said "FAILED .*cannot (write|create) .*is a quota used up" \
+    "vault .*to ship, NOT connected" "last failure .*is a quota used up"
+[ "$(holds)" -le 400000 ] || fail "there is more than the quota allows"
+echo 100000000 >"$V/quota"
+caught_up()
+{
+    vault_has_it=$(pitr status --json 2>/dev/null |
+        grep -oE '"objects_to_ship": *[0-9]+' | grep -oE '[0-9]+$')
+    [ "$vault_has_it" = 0 ] && grep -q "shipping goes on, after" "$T/stream.log"
+}
+wait_until 40 caught_up || fail "it does not go on with more quota"
+stream_stop
+[ "$STREAM_RC" = 3 ] || fail "exit code $STREAM_RC of a stream that warned"
+expect_exit 0 pitr ship --once
+is_the_same
+sed -i '/^retry/d' "$T/pitr.conf"
+: >"$T/stream.log"
+vault_down
 vault_up
 
 mkdir "$V/small"
