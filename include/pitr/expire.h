@@ -10,7 +10,7 @@
  *     days, `weekly` weeks (from Monday) or `monthly` months, in UTC, of those
  *     that have a backup;
  *   - it is needed for there to be `minimum` of them;
- *   - it is pinned.
+ *   - it is pinned, or was not long ago, see release_us.
  *
  * Ages are taken from the newest backup, not from the clock: time stands still
  * where no backup is made, and a clock that runs ahead expires nothing.  The
@@ -50,6 +50,10 @@ struct pins {
 int pins_load(struct repo *r, struct pins *out);
 const struct pin *pins_find(const struct pins *p, const char *id); /* NULL */
 bool pins_has(const struct pins *p, const char *id);
+/* When the object of a local repository was last written to, by the clock of
+ * the disk's machine; its name and text say what the server says.  0: not
+ * known. */
+uint64_t pin_written_us(const struct repo *r, const char *object);
 void pins_free(struct pins *p);
 /*
  * Signed where r can sign, which vaults learn of, too; else for this copy of
@@ -60,6 +64,9 @@ int pin_add(struct repo *r, const char *id);
 int pin_remove(struct repo *r, const char *id);
 /* Is it the name of a signed one?  What does it say?  0; -1, ERR_VERIFY. */
 bool pin_is_signed(const char *name);
+/* The backup that it is about, signed or not; NULL where it is no pin; owned.
+ */
+char *pin_backup(const char *name);
 int pin_read(struct repo *r, const char *name, bool *pinned);
 
 /* --- the plan: pure (expire_plan.c) --- */
@@ -80,7 +87,8 @@ struct expire_held {
 struct expire_input {
     const struct catalog *catalog;
     const struct expire_policy *policy;
-    const bool *pinned, *verified;  /* of each backup */
+    const bool *pinned, *verified; /* of each backup */
+    char *const *pin_why; /* of each that is pinned, NULL: "pinned"; or NULL */
     const struct expire_held *held; /* NULL: nothing is */
     bool local; /* of what the vaults have: only keep_us and minimum count */
     uint64_t now_us;
@@ -109,7 +117,8 @@ const char *expire_span(uint64_t us, char out[EXPIRE_SPAN]);
 /* --- its application (expire.c) --- */
 
 struct expire_leftover {
-    char *name; /* a folder, or an object of the log that counts as nothing */
+    char *name; /* a folder, an object of the log that counts as nothing, or a
+                   word on a backup that is gone */
     bool keep;
     char *why;
 };
@@ -118,6 +127,7 @@ struct expire_report {
     struct catalog *catalog; /* as it was before */
     struct expire_plan plan;
     bool *pinned, *verified;
+    char **pin_why; /* of each backup: why its pin counts still; NULL */
     size_t verified_n;
     struct expire_leftover *leftover;
     size_t leftovers, cap_leftovers, leftovers_go;
@@ -134,6 +144,9 @@ struct expire_conf {
     struct repo *repo;
     const struct expire_policy *policy;
     uint64_t keep_local_us; /* 0: what is here stays as what is there */
+    /* A pin that its server takes back counts for so long after that has come
+     * here: on a vault, where an intruder on the host may be who does. */
+    uint64_t release_us;
     const struct expire_vault *vault;
     size_t vaults;
     uint64_t now_us;
@@ -145,8 +158,8 @@ struct expire_conf {
  * The report has to be freed in any case.
  */
 int expire_run(const struct expire_conf *conf, struct expire_report *out);
-/* Backups that expire has let go from a local repository while a vault has them;
- * 0 for one that is not local. */
+/* Backups that expire has let go from a local repository while a vault has
+ * them; 0 for one that is not local. */
 int expire_away(const struct repo *r, size_t *n);
 void expire_report_free(struct expire_report *r); /* content */
 

@@ -84,6 +84,9 @@ retention_run(
     struct expire_conf conf = {.repo = repo,
         .policy = &c->policy,
         .keep_local_us = c->keep_local_us,
+        .release_us = c->section == NULL || c->section->signing_key == NULL
+            ? c->policy.keep_us
+            : 0,
         .now_us = time_now_us(),
         .dry_run = c->dry_run};
     struct copies copies = {0};

@@ -21,6 +21,7 @@
 #include "pitr/mem.h"
 #include "pitr/rewrap.h"
 #include "pitr/stop.h"
+#include "pitr/times.h"
 #include "pitr/verify.h"
 
 #define DAY_US (UINT64_C(86400) * 1000000)
@@ -237,6 +238,51 @@ sweep_all(struct work *w)
     return rc;
 }
 
+/* Is the backup here, in whole or in part, or, of what went from here, on a
+ * vault? */
+static bool
+is_wanted(const struct work *w, const struct away *a, const char *id)
+{
+    const struct expire_report *r = w->report;
+    bool is = false;
+
+    for (size_t i = 0; i < r->plan.backups && !is; i++)
+        is =
+            r->plan.backup[i].keep && strcmp(r->catalog->backup[i].id, id) == 0;
+    for (size_t i = 0; i < r->catalog->n_broken && !is; i++)
+        is = strcmp(r->catalog->broken[i], id) == 0;
+    for (size_t i = 0; i < a->n && !is; i++)
+        is = strcmp(a->v[i].id, id) == 0;
+    return is;
+}
+
+/*
+ * Words on backups that are gone.  Not at once: they may have come here before
+ * the backup did; and a vault is told again what its server still has.
+ */
+static int
+sweep_pins(struct work *w)
+{
+    struct away a = {0};
+    int rc = away_load(w->repo, &a);
+
+    for (size_t i = 0; i < w->all.n && rc >= 0; i++) {
+        const struct store_entry *e = &w->all.v[i];
+        char *id = pin_backup(e->name);
+        uint64_t us;
+
+        if (id != NULL && !is_wanted(w, &a, id) &&
+            (us = pin_written_us(w->repo, e->name)) != 0 &&
+            us + DAY_US <= w->now_us) {
+            leftover_add(w, e->name, true, "its backup is gone");
+            rc = remove_object(w, e->name, e->size);
+        }
+        free(id);
+    }
+    away_free(&a);
+    return rc < 0 ? err_wrap("pins") : 0;
+}
+
 /* Keys of what is gone. */
 static int
 sweep_slots(struct work *w)
@@ -253,6 +299,26 @@ sweep_slots(struct work *w)
 
 /* --- all --- */
 
+/* Was its pin taken back only now?  Then it counts still; why; owned. */
+static char *
+just_released(const struct work *w, const char *id)
+{
+    const struct pin *p = pins_find(&w->pins, id);
+    char came[TIME_BOTH], until[TIME_BOTH];
+    uint64_t us;
+
+    if (w->conf->release_us == 0 || p == NULL || p->object == NULL ||
+        pins_has(&w->pins, id))
+        return NULL;
+    us = pin_written_us(w->repo, p->object);
+    if (us != 0 && us + w->conf->release_us <= w->now_us)
+        return NULL;
+    return xasprintf(
+        "pinned: its server has taken that back, which came here at %s, and "
+        "counts from %s on",
+        time_both(us, came), time_both(us + w->conf->release_us, until));
+}
+
 static int
 load(struct work *w)
 {
@@ -266,12 +332,14 @@ load(struct work *w)
         return -1;
     n = r->catalog->backups;
     r->pinned = xcalloc(n + 1, sizeof *r->pinned);
+    r->pin_why = xcalloc(n + 1, sizeof *r->pin_why);
     r->verified = xcalloc(n + 1, sizeof *r->verified);
     known = verified_load(w->repo);
     for (size_t i = 0; i < n; i++) {
         const char *id = r->catalog->backup[i].id;
 
-        r->pinned[i] = pins_has(&w->pins, id);
+        r->pin_why[i] = just_released(w, id);
+        r->pinned[i] = r->pin_why[i] != NULL || pins_has(&w->pins, id);
         r->verified[i] =
             verified_backup(known, w->repo, id, NULL) > VERIFY_NONE;
         r->verified_n += r->verified[i];
@@ -294,6 +362,7 @@ plan(struct work *w)
     struct expire_input in = {.catalog = r->catalog,
         .policy = conf->policy,
         .pinned = r->pinned,
+        .pin_why = r->pin_why,
         .verified = r->verified,
         .now_us = w->now_us};
     struct expire_plan base = {0}, here = {0};
@@ -392,7 +461,7 @@ run(struct work *w)
     if (load(w) < 0 || plan(w) < 0 || write_away(w) < 0)
         return -1;
     return remove_backups(w) < 0 || remove_passed_over(w) < 0 ||
-            remove_segments(w) < 0 || sweep_all(w) < 0
+            remove_segments(w) < 0 || sweep_all(w) < 0 || sweep_pins(w) < 0
         ? -1
         : sweep_slots(w);
 }
@@ -427,6 +496,9 @@ expire_run(const struct expire_conf *conf, struct expire_report *out)
 void
 expire_report_free(struct expire_report *r)
 {
+    for (size_t i = 0; r->pin_why != NULL && i < r->catalog->backups; i++)
+        free(r->pin_why[i]);
+    free(r->pin_why);
     expire_plan_free(&r->plan);
     catalog_free(r->catalog);
     for (size_t i = 0; i < r->leftovers; i++) {

@@ -218,7 +218,9 @@ choose(const struct expire_input *in, size_t i, bool any_verified, char *all,
     out->keep = true;
     expire_span(in->policy->keep_us, span);
     if (in->pinned[i] && !in->local)
-        out->why = xstrdup("pinned");
+        out->why = xstrdup(in->pin_why != NULL && in->pin_why[i] != NULL
+                ? in->pin_why[i]
+                : "pinned");
     else if (all != NULL)
         out->why = xstrdup(all);
     else if (verified != NULL)

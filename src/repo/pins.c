@@ -7,9 +7,15 @@
  * vault by an intruder must not let a pinned backup go: a text that is not good
  * counts as a pin.  An unsigned "pin/ID" is a pin of whoever has the disk.
  */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <dirent.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "pitr/expire.h"
 #include "pitr/log.h"
@@ -23,6 +29,8 @@
 #define SIGNATURE "signature: "
 #define PIN_MAX 4096
 #define TIME_DIGITS 20
+/* A later one is in no name. */
+#define WHEN_MAX UINT64_MAX
 
 /* "pin/ID.TIME": the length of the id, and the time; 0 where it is none. */
 static size_t
@@ -45,6 +53,18 @@ pin_is_signed(const char *name)
     uint64_t when_us;
 
     return parse_name(name, &when_us) > 0;
+}
+
+char *
+pin_backup(const char *name)
+{
+    uint64_t when_us;
+    size_t n = parse_name(name, &when_us);
+
+    if (strncmp(name, PREFIX, strlen(PREFIX)) != 0)
+        return NULL;
+    name += strlen(PREFIX);
+    return n > 0 ? xstrndup(name, n) : xstrdup(name);
 }
 
 static void
@@ -220,6 +240,28 @@ pins_free(struct pins *p)
     memset(p, 0, sizeof *p);
 }
 
+uint64_t
+pin_written_us(const struct repo *r, const char *object)
+{
+    const char *base = object + strlen(PREFIX);
+    char *path = xasprintf("%s/" PREFIX, r->local_path);
+    DIR *d = opendir(path);
+    uint64_t newest = 0;
+    struct dirent *e;
+    struct stat st;
+    size_t n = strlen(base);
+
+    while (d != NULL && (e = readdir(d)) != NULL)
+        if (strncmp(e->d_name, base, n) == 0 &&
+            (e->d_name[n] == '\0' || e->d_name[n] == '+') &&
+            fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+            newest = MAX(newest, (uint64_t)st.st_mtime * 1000000);
+    if (d != NULL)
+        closedir(d);
+    free(path);
+    return newest;
+}
+
 /* --- making and taking back --- */
 
 /* Here, or on a vault once. */
@@ -301,9 +343,13 @@ pin_add(struct repo *r, const char *id)
     if (check_backup(r, id) < 0 || pins_load(r, &pins) < 0)
         goto out;
     is = pins_find(&pins, id);
-    /* An unsigned one is made a signed one, so that it is shipped. */
-    if (is != NULL && (is->pinned || (is->unsigned_too && r->signing == NULL)))
+    /* An unsigned one is made a signed one, so that it is shipped; and beside a
+     * signed one there may be one that the server cannot take back. */
+    if (is != NULL && (r->signing == NULL ? is->unsigned_too : is->pinned))
         rc = 1;
+    else if (is != NULL && is->when_us >= WHEN_MAX)
+        rc = err_set(
+            ERR_FAILED, "%s is of no time: nothing can follow it", is->object);
     else if (r->signing == NULL)
         rc = put_unsigned(r, id);
     else
@@ -317,8 +363,11 @@ out:
 static int
 release(struct repo *r, const struct pin *p)
 {
-    if (r->signing != NULL)
+    if (r->signing != NULL && p->when_us < WHEN_MAX)
         return put_signed(r, p->id, false, p->when_us);
+    if (r->signing != NULL)
+        return err_set(
+            ERR_FAILED, "%s is of no time: nothing can follow it", p->object);
     err_set(ERR_KEY, "backup %s is pinned by its server", p->id);
     return err_hint("It is for the server to take that back: \"pitr keep "
                     "--remove %s\" there.",
@@ -342,7 +391,11 @@ pin_remove(struct repo *r, const char *id)
     }
     if (is->unsigned_too)
         rc = store_remove(r->store, name);
-    if (rc == 0 && is->pinned)
+    if (rc == 0 && is->pinned && is->unsigned_too && r->signing == NULL)
+        log_warn("backup %s: the pin of this copy is taken back; it stays "
+                 "pinned by its server",
+            id);
+    else if (rc == 0 && is->pinned)
         rc = release(r, is);
 
 out:

@@ -500,7 +500,10 @@ list_all(struct vault_conn *c, void *arg)
             for (size_t i = 0; i < f->n && rc == 0; i++) {
                 char *name;
 
-                if (!f->v[i].is_folder)
+                /* tmp/ is of who works where the vault lies, and may not be
+                 * ours to look into. */
+                if (!f->v[i].is_folder ||
+                    (f->name[0] == '\0' && strcmp(f->v[i].name, "tmp") == 0))
                     continue;
                 name = xasprintf("%s%s/", f->name, f->v[i].name);
                 if (l->flat)

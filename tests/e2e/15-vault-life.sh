@@ -63,8 +63,23 @@ vault_expire()
 vault_expire
 said "keep +backup ${ids[0]}.*pinned" "would remove 0 of 3 "
 expect_exit 12 "$PITR" keep --repository "$V/vault" --remove "${ids[0]}"
+# What was made there is taken back there, and not by the server.
+expect_exit 0 "$PITR" keep --repository "$V/vault" "${ids[0]}"
+said "is pinned"
 expect_exit 0 pitr keep --remove "${ids[0]}"
 pitr ship --once >/dev/null 2>&1
+sleep 1.1
+vault_expire
+said "keep +backup ${ids[0]}.*: pinned$"
+expect_exit 0 "$PITR" keep --repository "$V/vault" --remove "${ids[0]}"
+# What the server takes back counts as long after as the vault keeps.
+vault_expire
+said "would remove +backup ${ids[0]}" "would remove 1 of 3 "
+touch "$V/vault/pin/"*
+expect_exit 0 "$PITR" expire --repository "$V/vault" --keep 1s --dry-run \
+    --minimum 1 --json
+said '"why": *"pinned: its server has taken that back'
+sleep 1.1
 vault_expire
 said "would remove +backup ${ids[0]}" "would remove 1 of 3 "
 

@@ -1107,10 +1107,18 @@ test_signed_pins(void **state)
     assert_int_equal(pin_add(s->p.repo, id), 0);
     there = copy_of(s, copy);
     assert_true(is_pinned(there, id));
-    assert_int_equal(pin_add(there, id), 1);
     assert_int_equal(pin_remove(there, id), -1);
     assert_int_equal(err_kind(), ERR_KEY);
     assert_true(is_pinned(there, id));
+    /* One of the copy's own beside it. */
+    warnings = log_warnings();
+    assert_int_equal(pin_add(there, id), 0);
+    assert_int_equal(pin_add(there, id), 1);
+    assert_int_equal(pin_remove(there, id), 0);
+    assert_int_equal(log_warnings(), warnings + 1);
+    assert_true(is_pinned(there, id));
+    assert_int_equal(pin_remove(there, id), -1);
+    assert_int_equal(err_kind(), ERR_KEY);
     repo_close(there);
     dir_remove(copy);
     assert_int_equal(pin_remove(s->p.repo, id), 0);
@@ -1162,6 +1170,124 @@ test_signed_pins(void **state)
     free(path);
     free(copy);
     free(id);
+}
+
+/* All words on a backup came here at that moment. */
+static void
+words_came(struct repo *r, const char *id, uint64_t us)
+{
+    struct store_list l;
+
+    assert_int_equal(store_list(r->store, "pin/", false, &l), 0);
+    for (size_t i = 0; i < l.n; i++) {
+        char *of = pin_backup(l.v[i].name);
+        char *path = xasprintf("%s/%s", r->local_path, l.v[i].name);
+
+        assert_non_null(of);
+        if (strcmp(of, id) == 0)
+            age(path, us);
+        free(path);
+        free(of);
+    }
+    store_list_free(&l);
+}
+
+/* So many backups and words on them go. */
+static void
+vault_expires(
+    struct repo *there, uint64_t release_us, size_t backups, size_t words)
+{
+    struct expire_conf conf = {.repo = there,
+        .policy = &two_days,
+        .release_us = release_us,
+        .now_us = AT(5, 0)};
+    struct expire_report r;
+
+    if (expire_run(&conf, &r) < 0)
+        fail_msg("%s", err_text());
+    assert_int_equal(r.plan.backups_go, backups);
+    assert_int_equal(r.leftovers_go, words);
+    expire_report_free(&r);
+}
+
+/* A pin that is taken back counts on a vault as long as what it was there to
+ * promise, by the vault's clock; unless the vault has a pin of its own. */
+static void
+test_released_there(void **state)
+{
+    struct scene *s = *state;
+    char *copy = xasprintf("%s/vault", s->p.dir), *id = id_of_day(1);
+    struct repo *there;
+
+    assert_int_equal(pin_add(s->p.repo, id), 0);
+    assert_int_equal(pin_remove(s->p.repo, id), 0);
+    there = copy_of(s, copy);
+    words_came(there, id, AT(4, 0));
+    vault_expires(there, 2 * DAY_US, 1, 0);
+    vault_expires(there, 2 * DAY_US, 0, 0);
+    /* It was another who took it back: pinned once more. */
+    assert_int_equal(pin_add(there, id), 0);
+    words_came(there, id, AT(3, 0));
+    vault_expires(there, 2 * DAY_US, 0, 0);
+    assert_int_equal(pin_remove(there, id), 0);
+    words_came(there, id, AT(3, 0));
+    vault_expires(there, 2 * DAY_US, 1, 2);
+    repo_close(there);
+    dir_remove(copy);
+
+    /* In pieces, as an append-only account leaves it: the last one tells. */
+    there = copy_of(s, copy);
+    {
+        struct store_list l;
+        char *path;
+
+        words_came(there, id, AT(3, 0));
+        assert_int_equal(store_list(there->store, "pin/", false, &l), 0);
+        path = xasprintf("%s/%s+00000000000000000000", copy, l.v[1].name);
+        file_store(path, "", 0);
+        age(path, AT(4, 0));
+        vault_expires(there, 2 * DAY_US, 1, 0);
+        age(path, AT(3, 0));
+        vault_expires(there, 2 * DAY_US, 1, 2);
+        free(path);
+        store_list_free(&l);
+    }
+    repo_close(there);
+    free(copy);
+    free(id);
+}
+
+/* Words on what is gone go, but not those that have only just come. */
+static void
+test_words_go(void **state)
+{
+    struct scene *s = *state;
+    char *gone = id_of_day(1), *stays = id_of_day(3), *ahead;
+    struct store_list l;
+
+    assert_int_equal(pin_add(s->p.repo, gone), 0);
+    assert_int_equal(pin_remove(s->p.repo, gone), 0);
+    assert_int_equal(pin_add(s->p.repo, stays), 0);
+    words_came(s->p.repo, stays, AT(1, 0));
+    words_came(s->p.repo, gone, AT(4, 12));
+    expires(s, false, AT(5, 0), 2, 2, 0);
+    words_came(s->p.repo, gone, AT(4, 0));
+    expires(s, true, AT(5, 0), 0, 0, 2);
+    expires(s, false, AT(5, 0), 0, 0, 2);
+    expires(s, false, AT(5, 0), 0, 0, 0);
+    assert_int_equal(store_list(s->p.repo->store, "pin/", false, &l), 0);
+    assert_int_equal(l.n, 1);
+    store_list_free(&l);
+    assert_true(is_pinned(s->p.repo, stays));
+    /* One that leaves no number for the next. */
+    ahead = xasprintf("%s/pin/%s.18446744073709551615", s->p.path, stays);
+    file_store(ahead, "x", 1);
+    assert_true(is_pinned(s->p.repo, stays));
+    assert_int_equal(pin_remove(s->p.repo, stays), -1);
+    assert_int_equal(err_kind(), ERR_FAILED);
+    free(ahead);
+    free(gone);
+    free(stays);
 }
 
 static void
@@ -1282,6 +1408,8 @@ main(void)
         cmocka_unit_test_setup_teardown(
             test_keep_local_pinned, setup, teardown),
         cmocka_unit_test_setup_teardown(test_signed_pins, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_released_there, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_words_go, setup, teardown),
         cmocka_unit_test_setup_teardown(test_away, setup, teardown),
         cmocka_unit_test_setup_teardown(test_confirmed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_passed_over, setup, teardown),
