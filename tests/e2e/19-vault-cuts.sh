@@ -82,13 +82,29 @@ pieces=$(find "$V/vault" -name '*+*' | wc -l)
 echo "$pieces pieces"
 ((pieces > 0)) || fail "nothing was cut"
 
-say "where it lies: verify and expire"
+say "where it lies, in pieces, with a segment that grows: verify and expire"
+sed -i 's/^ship_limit/#&/; s/^segment_age = .*/segment_age = 1h/' "$T/pitr.conf"
+stream_start
 pitr backup >/dev/null
-pitr ship --once --limit 1G >/dev/null 2>&1
+sql "$SRC" "INSERT INTO d.t (v) VALUES (RANDOM_BYTES(999))"
 mapfile -t ids < <(backups)
-expect_exit 0 "$PITR" verify --repository "$V/vault" --secret-key "$T/key"
+# The newest one whole, the newest segment begun and not ended.
+is_there()
+{
+    [ -n "$(find "$V/vault/backup/${ids[-1]}" -name 'manifest*')" ] &&
+        vault_reached "$(position)"
+}
+wait_until 30 is_there || fail "the vault does not catch up again"
+write_as shop_customer 1
+for how in "" "--secret-key=$T/key" --all; do
+    expect_exit 0 "$PITR" verify --repository "$V/vault" $how
+done
 expect_exit 0 "$PITR" expire --repository "$V/vault" --keep 1s --minimum 1
-said "removed +backup ${ids[0]}"
+said "removed +backup ${ids[0]}" "removed +log"
+writers_stop
+wait_until 30 is_there || fail "the vault is not gone on with after expire"
+truth "$SRC" "$T/truth"
+stream_stop
 [ -z "$(find "$V/vault" -path "*/backup/${ids[0]}*")" ] || fail "pieces are left"
 expect_exit 0 "$PITR" verify --repository "$V/vault" --all
 
