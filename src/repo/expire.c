@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "away.h"
+#include "by_name.h"
 #include "expire_priv.h"
 #include "pitr/log.h"
 #include "pitr/mem.h"
@@ -88,10 +89,11 @@ remove_backups(struct work *w)
 static const struct store_entry *
 listed(const struct work *w, const char *name)
 {
-    for (size_t i = 0; i < w->all.n; i++)
-        if (strcmp(w->all.v[i].name, name) == 0)
-            return &w->all.v[i];
-    return NULL;
+    bool found;
+    size_t i =
+        by_name_place(w->all.v, w->all.n, sizeof *w->all.v, name, &found);
+
+    return found ? &w->all.v[i] : NULL;
 }
 
 static int

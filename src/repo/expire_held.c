@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "by_name.h"
 #include "expire_priv.h"
 #include "pitr/log.h"
 #include "pitr/mem.h"
@@ -24,20 +25,13 @@ struct look {
     const char *low;   /* its first segment; NULL */
 };
 
-static int
-by_name(const void *a, const void *b)
-{
-    const struct store_entry *x = a, *y = b;
-
-    return strcmp(x->name, y->name);
-}
-
 static const struct store_entry *
 find(const struct store_list *l, const char *name)
 {
-    struct store_entry key = {.name = (char *)name};
+    bool found;
+    size_t i = by_name_place(l->v, l->n, sizeof *l->v, name, &found);
 
-    return l->n == 0 ? NULL : bsearch(&key, l->v, l->n, sizeof key, by_name);
+    return found ? &l->v[i] : NULL;
 }
 
 /* NULL where the object was confirmed and is there still; else why not. */

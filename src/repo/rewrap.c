@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "by_name.h"
 #include "pitr/log.h"
 #include "pitr/mem.h"
 #include "pitr/rewrap.h"
@@ -162,20 +163,10 @@ rewrap_run(struct repo *r, const struct secret_key *key,
 static bool
 is_listed(const struct store_list *l, const char *name)
 {
-    size_t lo = 0, hi = l->n;
+    bool found;
 
-    while (lo < hi) {
-        size_t mid = lo + (hi - lo) / 2;
-        int order = strcmp(l->v[mid].name, name);
-
-        if (order == 0)
-            return true;
-        if (order < 0)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return false;
+    by_name_place(l->v, l->n, sizeof *l->v, name, &found);
+    return found;
 }
 
 int

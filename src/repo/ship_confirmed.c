@@ -22,6 +22,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "by_name.h"
 #include "pitr/file.h"
 #include "pitr/log.h"
 #include "pitr/mem.h"
@@ -49,23 +50,7 @@ struct confirmed {
 static size_t
 place_of(const struct confirmed *c, const char *name, bool *found)
 {
-    size_t lo = 0, hi = c->n;
-
-    *found = false;
-    while (lo < hi) {
-        size_t mid = lo + (hi - lo) / 2;
-        int order = strcmp(c->v[mid].name, name);
-
-        if (order == 0) {
-            *found = true;
-            return mid;
-        }
-        if (order < 0)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo;
+    return by_name_place(c->v, c->n, sizeof *c->v, name, found);
 }
 
 static void

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "by_name.h"
 #include "pitr/file.h"
 #include "pitr/log.h"
 #include "pitr/mem.h"
@@ -37,27 +38,10 @@ struct verified {
     size_t n, cap;
 };
 
-/* Where name is, or would be. */
 static size_t
 place_of(const struct verified *v, const char *name, bool *found)
 {
-    size_t lo = 0, hi = v->n;
-
-    *found = false;
-    while (lo < hi) {
-        size_t mid = lo + (hi - lo) / 2;
-        int order = strcmp(v->v[mid].name, name);
-
-        if (order == 0) {
-            *found = true;
-            return mid;
-        }
-        if (order < 0)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo;
+    return by_name_place(v->v, v->n, sizeof *v->v, name, found);
 }
 
 void

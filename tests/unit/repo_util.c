@@ -46,6 +46,26 @@ place_free(struct place *p)
     err_clear();
 }
 
+struct logged *
+logged_new(void)
+{
+    struct logged *s = xcalloc(1, sizeof *s);
+
+    place_make(&s->p);
+    return s;
+}
+
+int
+logged_teardown(void **state)
+{
+    struct logged *s = *state;
+
+    segment_tail_free(&s->tail);
+    place_free(&s->p);
+    free(s);
+    return 0;
+}
+
 char *
 place_file(const struct place *p, const char *name)
 {
@@ -174,28 +194,40 @@ backup_make(struct repo *r, const char *id, uint64_t snapshot_us,
     backup_info_free(&m.info);
 }
 
-void
-segment_make(struct repo *r, struct segment_tail *tail, unsigned *groups,
-    enum segment_cause cause, bool open)
+struct segment_writer *
+segment_begun(struct repo *r, const struct segment_tail *tail,
+    enum segment_cause cause, uint64_t started_us, unsigned groups)
 {
     struct segment_start start = {.cause = cause,
         .why = xstrdup(cause == SEGMENT_GAP ? "the log was purged" : ""),
-        .started_us = US(*groups * 10),
+        .started_us = started_us,
         .server_version = xstrdup("10.11.19-MariaDB-log"),
         .source_file = xstrdup("bin.000001"),
-        .source_pos = 4 + *groups * 100,
+        .source_pos = 4 + groups * 100,
         .source_created = T0,
         .server_id = 7,
         .server_uid = xstrdup("")};
-    struct event_format fmt = {0};
     struct buf format = {0};
     struct segment_writer *w;
-    char gtid[GTID_TEXT];
 
     gtid_pos_copy(&start.gtid, &tail->state.gtid);
     event_format_raw(&format);
     w = segment_begin(r, tail, &start, &format, 1);
     assert_non_null(w);
+    segment_start_free(&start);
+    buf_free(&format);
+    return w;
+}
+
+void
+segment_make(struct repo *r, struct segment_tail *tail, unsigned *groups,
+    enum segment_cause cause, bool open)
+{
+    struct segment_writer *w =
+        segment_begun(r, tail, cause, US(*groups * 10), *groups);
+    struct event_format fmt = {0};
+    char gtid[GTID_TEXT];
+
     for (int i = 0; i < 2; i++) {
         (*groups)++;
         snprintf(gtid, sizeof gtid, "0-7-%u", *groups);
@@ -207,8 +239,6 @@ segment_make(struct repo *r, struct segment_tail *tail, unsigned *groups,
         segment_abort(w);
     else
         assert_int_equal(segment_close(w, tail), 0);
-    segment_start_free(&start);
-    buf_free(&format);
 }
 
 static void

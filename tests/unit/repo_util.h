@@ -21,6 +21,14 @@ struct place {
 /* A repository of server "db1", sealed for key, endorsed by it. */
 void place_make(struct place *p);
 void place_free(struct place *p);
+/* A place with a log that is written to. */
+struct logged {
+    struct place p;
+    struct segment_tail tail; /* as the writer left it */
+    unsigned groups;          /* transactions so far */
+};
+struct logged *logged_new(void);
+int logged_teardown(void **state);
 char *place_file(const struct place *p, const char *name); /* owned */
 
 /* A whole file; test fails where it cannot be read or written. */
@@ -46,6 +54,12 @@ void backup_make(struct repo *r, const char *id, uint64_t snapshot_us,
 /* Times of what follows: seconds after 2022-05-02 02:00 UTC. */
 #define T0 UINT32_C(1651456800)
 #define US(s) ((T0 + (s)) * UINT64_C(1000000))
+
+/* The next segment, begun after tail (zeroed: the first), after so many
+ * transactions in all; a Format_description is in it. */
+struct segment_writer *segment_begun(struct repo *r,
+    const struct segment_tail *tail, enum segment_cause cause,
+    uint64_t started_us, unsigned groups);
 
 /*
  * The next segment, after tail (zeroed: the first), of two transactions, each

@@ -508,43 +508,21 @@ test_promises(void **state)
 
 /* --- applied to a repository --- */
 
-struct scene {
-    struct place p;
-    struct segment_tail tail;
-    unsigned groups;
-};
-
 /* A segment of one transaction a day. */
 static void
-log_of_day(struct scene *s, unsigned day)
+log_of_day(struct logged *s, unsigned day)
 {
-    struct segment_start start = {
-        .cause = s->groups == 0 ? SEGMENT_FIRST : SEGMENT_NEXT,
-        .why = xstrdup(""),
-        .started_us = AT(day, 0),
-        .server_version = xstrdup("10.11.19-MariaDB-log"),
-        .source_file = xstrdup("bin.000001"),
-        .source_pos = 4 + s->groups * 100,
-        .source_created = (uint32_t)DAY0,
-        .server_id = 7,
-        .server_uid = xstrdup("")};
+    struct segment_writer *w = segment_begun(s->p.repo, &s->tail,
+        s->groups == 0 ? SEGMENT_FIRST : SEGMENT_NEXT, AT(day, 0), s->groups);
     struct event_format fmt = {0};
-    struct buf format = {0};
-    struct segment_writer *w;
     char gtid[GTID_TEXT];
 
-    gtid_pos_copy(&start.gtid, &s->tail.state.gtid);
-    event_format_raw(&format);
-    w = segment_begin(s->p.repo, &s->tail, &start, &format, 1);
-    assert_non_null(w);
     s->groups++;
     snprintf(gtid, sizeof gtid, "0-7-%u", s->groups);
     segment_group_write(w, &fmt, gtid, (uint32_t)(DAY0 + day * 86400 + 3600),
         4 + s->groups * 100);
     assert_int_equal(segment_flush(w, AT(day, 23)), 0);
     assert_int_equal(segment_close(w, &s->tail), 0);
-    segment_start_free(&start);
-    buf_free(&format);
 }
 
 static char *
@@ -557,7 +535,7 @@ id_of_day(unsigned day)
 
 /* Made before the transaction of that day. */
 static void
-backup_of_day(struct scene *s, unsigned day)
+backup_of_day(struct logged *s, unsigned day)
 {
     char *id = id_of_day(day), *part = xasprintf("backup/%s/part-000001", id);
     char *gtid = day == 0 ? xstrdup("") : xasprintf("0-7-%u", day);
@@ -576,9 +554,8 @@ backup_of_day(struct scene *s, unsigned day)
 static int
 setup(void **state)
 {
-    struct scene *s = xcalloc(1, sizeof *s);
+    struct logged *s = logged_new();
 
-    place_make(&s->p);
     for (unsigned day = 0; day < 5; day++) {
         backup_of_day(s, day);
         log_of_day(s, day);
@@ -587,19 +564,8 @@ setup(void **state)
     return 0;
 }
 
-static int
-teardown(void **state)
-{
-    struct scene *s = *state;
-
-    segment_tail_free(&s->tail);
-    place_free(&s->p);
-    free(s);
-    return 0;
-}
-
 static bool
-is_there(struct scene *s, const char *name)
+is_there(struct logged *s, const char *name)
 {
     uint64_t size;
     int rc = store_stat(s->p.repo->store, name, &size);
@@ -610,7 +576,7 @@ is_there(struct scene *s, const char *name)
 
 /* The backups and segments that the catalogue has. */
 static void
-holds(struct scene *s, size_t backups, size_t segments)
+holds(struct logged *s, size_t backups, size_t segments)
 {
     struct catalog *c = catalog_load(s->p.repo);
     struct windows w;
@@ -630,7 +596,7 @@ static const struct expire_policy two_days = {
     .keep_us = 2 * DAY_US, .minimum = 1};
 
 static int
-run_with(struct scene *s, const struct expire_policy *policy, uint64_t now_us,
+run_with(struct logged *s, const struct expire_policy *policy, uint64_t now_us,
     bool dry_run, const struct expire_vault *vault, struct expire_report *r)
 {
     struct expire_conf conf = {.repo = s->p.repo,
@@ -645,7 +611,7 @@ run_with(struct scene *s, const struct expire_policy *policy, uint64_t now_us,
 
 /* Removes, or would remove, so many. */
 static void
-expires(struct scene *s, bool dry_run, uint64_t now_us, size_t backups,
+expires(struct logged *s, bool dry_run, uint64_t now_us, size_t backups,
     size_t segments, size_t leftovers)
 {
     struct expire_report r;
@@ -663,7 +629,7 @@ expires(struct scene *s, bool dry_run, uint64_t now_us, size_t backups,
 static void
 test_apply(void **state)
 {
-    struct scene *s = *state;
+    struct logged *s = *state;
     char *id = id_of_day(1), *folder = xasprintf("%s/backup/%s", s->p.path, id);
 
     expires(s, true, AT(5, 0), 2, 2, 0);
@@ -682,7 +648,7 @@ test_apply(void **state)
 static void
 test_apply_pinned(void **state)
 {
-    struct scene *s = *state;
+    struct logged *s = *state;
     char *id = id_of_day(1);
     struct pins pins;
 
@@ -710,7 +676,7 @@ test_apply_pinned(void **state)
 static void
 test_apply_verified(void **state)
 {
-    struct scene *s = *state;
+    struct logged *s = *state;
     char *id = id_of_day(0), *name = xasprintf("backup/%s/manifest", id);
     struct verified *v = verified_load(s->p.repo);
     struct seal_header h;
@@ -745,7 +711,7 @@ age(const char *path, uint64_t us)
 static void
 test_leftovers(void **state)
 {
-    struct scene *s = *state;
+    struct logged *s = *state;
     uint64_t now = time_now_us();
     char *part = place_file(&s->p, "backup/20220503T050505Z/part-000001");
     char *folder = place_file(&s->p, "backup/20220503T050505Z");
@@ -779,7 +745,7 @@ test_leftovers(void **state)
 static void
 test_damaged_stays(void **state)
 {
-    struct scene *s = *state;
+    struct logged *s = *state;
     uint64_t now = time_now_us();
     char *id = id_of_day(4), *name = xasprintf("backup/%s/manifest", id);
     char *path = place_file(&s->p, name), *folder = xstrdup(path);
@@ -804,7 +770,7 @@ test_damaged_stays(void **state)
 static void
 test_refused(void **state)
 {
-    struct scene *s = *state;
+    struct logged *s = *state;
     struct expire_report r;
     struct lock *lock;
 
@@ -824,7 +790,7 @@ test_refused(void **state)
 static void
 test_broken_log(void **state)
 {
-    struct scene *s = *state;
+    struct logged *s = *state;
     struct catalog *c = catalog_load(s->p.repo);
     struct expire_policy one = {.keep_us = 1, .minimum = 1};
     struct expire_report r;
@@ -848,7 +814,7 @@ test_broken_log(void **state)
 static void
 test_passed_over(void **state)
 {
-    struct scene *s = *state;
+    struct logged *s = *state;
     char *name = segment_name(1, 6, AT(5, 0)), *path = place_file(&s->p, name);
 
     file_store(path, "begun", 5);
@@ -873,7 +839,7 @@ test_passed_over(void **state)
 
 /* So many go where the repository has this vault; 0: no keep_local. */
 static void
-goes_with(struct scene *s, const struct expire_vault *vault,
+goes_with(struct logged *s, const struct expire_vault *vault,
     unsigned keep_local_days, size_t backups, size_t segments)
 {
     struct expire_conf conf = {.repo = s->p.repo,
@@ -894,7 +860,7 @@ goes_with(struct scene *s, const struct expire_vault *vault,
 
 /* As if ship had read it back. */
 static void
-confirm(struct scene *s, const char *url, const char *name)
+confirm(struct logged *s, const char *url, const char *name)
 {
     struct confirmed *c = confirmed_load(s->p.repo, url);
     uint8_t digest[DIGEST_SIZE] = {1};
@@ -908,7 +874,7 @@ confirm(struct scene *s, const char *url, const char *name)
 }
 
 static void
-confirm_all(struct scene *s, const char *url)
+confirm_all(struct logged *s, const char *url)
 {
     struct store_list l;
 
@@ -919,7 +885,7 @@ confirm_all(struct scene *s, const char *url)
 }
 
 static void
-shipped_once(struct scene *s, const char *url, const char *id)
+shipped_once(struct logged *s, const char *url, const char *id)
 {
     char *text = xasprintf("pitr-shipped 1\nbackup %s\n", id);
     char *path = ship_file_path(s->p.path, "shipped", url);
@@ -930,7 +896,7 @@ shipped_once(struct scene *s, const char *url, const char *id)
 }
 
 static struct repo *
-copy_of(struct scene *s, const char *where)
+copy_of(struct logged *s, const char *where)
 {
     char *command = xasprintf("cp -r %s %s", s->p.path, where);
     struct repo *r;
@@ -945,7 +911,7 @@ copy_of(struct scene *s, const char *where)
 static void
 test_vault(void **state)
 {
-    struct scene *s = *state;
+    struct logged *s = *state;
     char *copy = xasprintf("%s/vault", s->p.dir);
     char *id = id_of_day(1), *name;
     struct catalog *c = catalog_load(s->p.repo);
@@ -1001,7 +967,7 @@ test_vault(void **state)
 static void
 test_away(void **state)
 {
-    struct scene *s = *state;
+    struct logged *s = *state;
     char *copy = xasprintf("%s/vault", s->p.dir);
     char *key = xasprintf("%s/new.key", s->p.dir);
     char *command =
@@ -1056,7 +1022,7 @@ test_away(void **state)
 static void
 test_keep_local_pinned(void **state)
 {
-    struct scene *s = *state;
+    struct logged *s = *state;
     char *copy = xasprintf("%s/vault", s->p.dir), *id = id_of_day(0);
     struct expire_vault vault = {.url = "sftp://vault/x"};
     struct store_list l;
@@ -1095,7 +1061,7 @@ is_pinned(struct repo *r, const char *id)
 static void
 test_signed_pins(void **state)
 {
-    struct scene *s = *state;
+    struct logged *s = *state;
     char *copy = xasprintf("%s/vault", s->p.dir), *id = id_of_day(1), *path;
     unsigned warnings;
     struct store_list l;
@@ -1215,7 +1181,7 @@ vault_expires(
 static void
 test_released_there(void **state)
 {
-    struct scene *s = *state;
+    struct logged *s = *state;
     char *copy = xasprintf("%s/vault", s->p.dir), *id = id_of_day(1);
     struct repo *there;
 
@@ -1261,7 +1227,7 @@ test_released_there(void **state)
 static void
 test_words_go(void **state)
 {
-    struct scene *s = *state;
+    struct logged *s = *state;
     char *gone = id_of_day(1), *stays = id_of_day(3), *ahead;
     struct store_list l;
 
@@ -1293,7 +1259,7 @@ test_words_go(void **state)
 static void
 test_keep_local(void **state)
 {
-    struct scene *s = *state;
+    struct logged *s = *state;
     char *copy = xasprintf("%s/vault", s->p.dir);
     char *id = id_of_day(2), *manifest = xasprintf("backup/%s/manifest", id);
     struct expire_vault vault = {.url = "sftp://vault/x"};
@@ -1320,7 +1286,7 @@ static void
 test_confirmed(void **state)
 {
     static const char *const url = "sftp://vault/x";
-    struct scene *s = *state;
+    struct logged *s = *state;
     char *path = ship_file_path(s->p.path, "confirmed", url);
     char *id = id_of_day(0), *name = xasprintf("backup/%s/manifest", id);
     struct catalog *c = catalog_load(s->p.repo);
@@ -1396,23 +1362,31 @@ main(void)
         cmocka_unit_test(test_held),
         cmocka_unit_test(test_local),
         cmocka_unit_test(test_promises),
-        cmocka_unit_test_setup_teardown(test_apply, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_apply_pinned, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_apply_verified, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_leftovers, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_damaged_stays, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_broken_log, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_vault, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_keep_local, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_apply, setup, logged_teardown),
         cmocka_unit_test_setup_teardown(
-            test_keep_local_pinned, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_signed_pins, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_released_there, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_words_go, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_away, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_confirmed, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_passed_over, setup, teardown),
+            test_apply_pinned, setup, logged_teardown),
+        cmocka_unit_test_setup_teardown(
+            test_apply_verified, setup, logged_teardown),
+        cmocka_unit_test_setup_teardown(test_leftovers, setup, logged_teardown),
+        cmocka_unit_test_setup_teardown(
+            test_damaged_stays, setup, logged_teardown),
+        cmocka_unit_test_setup_teardown(test_refused, setup, logged_teardown),
+        cmocka_unit_test_setup_teardown(
+            test_broken_log, setup, logged_teardown),
+        cmocka_unit_test_setup_teardown(test_vault, setup, logged_teardown),
+        cmocka_unit_test_setup_teardown(
+            test_keep_local, setup, logged_teardown),
+        cmocka_unit_test_setup_teardown(
+            test_keep_local_pinned, setup, logged_teardown),
+        cmocka_unit_test_setup_teardown(
+            test_signed_pins, setup, logged_teardown),
+        cmocka_unit_test_setup_teardown(
+            test_released_there, setup, logged_teardown),
+        cmocka_unit_test_setup_teardown(test_words_go, setup, logged_teardown),
+        cmocka_unit_test_setup_teardown(test_away, setup, logged_teardown),
+        cmocka_unit_test_setup_teardown(test_confirmed, setup, logged_teardown),
+        cmocka_unit_test_setup_teardown(
+            test_passed_over, setup, logged_teardown),
     };
 
     if (keys_setup() < 0)

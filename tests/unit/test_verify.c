@@ -26,20 +26,13 @@
 #define SECOND "20220503T020000Z"
 #define OBJECTS (2 * (PARTS + 2) + 4)
 
-struct scene {
-    struct place p;
-    struct segment_tail tail;
-    unsigned groups;
-};
-
 /* --- making it --- */
 
 static int
 setup(void **state)
 {
-    struct scene *s = xcalloc(1, sizeof *s);
+    struct logged *s = logged_new();
 
-    place_make(&s->p);
     backup_write(s->p.repo, FIRST, 15, LIE_NONE);
     backup_write(s->p.repo, SECOND, 16, LIE_NONE);
     segment_make(s->p.repo, &s->tail, &s->groups, SEGMENT_FIRST, false);
@@ -50,23 +43,12 @@ setup(void **state)
     return 0;
 }
 
-static int
-teardown(void **state)
-{
-    struct scene *s = *state;
-
-    segment_tail_free(&s->tail);
-    place_free(&s->p);
-    free(s);
-    return 0;
-}
-
 /* --- looking at it --- */
 
 enum how { SIGNATURES, CONTENT };
 
 static void
-verify(struct scene *s, enum how how, bool all, struct verify_report *r)
+verify(struct logged *s, enum how how, bool all, struct verify_report *r)
 {
     struct verify_conf conf = {.repo = s->p.repo,
         .key = how == CONTENT ? s->p.key : NULL,
@@ -80,7 +62,7 @@ verify(struct scene *s, enum how how, bool all, struct verify_report *r)
 
 /* Does it find damage, and name this object (NULL: any)? */
 static bool
-finds(struct scene *s, enum how how, const char *object)
+finds(struct logged *s, enum how how, const char *object)
 {
     struct verify_report r;
     bool named = false;
@@ -102,7 +84,7 @@ finds(struct scene *s, enum how how, const char *object)
 
 static void
 is_good(
-    struct scene *s, bool all, uint64_t read, uint64_t unchanged, enum how how)
+    struct logged *s, bool all, uint64_t read, uint64_t unchanged, enum how how)
 {
     struct verify_report r;
 
@@ -115,7 +97,7 @@ is_good(
 }
 
 static char *
-segment_at(struct scene *s, size_t i)
+segment_at(struct logged *s, size_t i)
 {
     struct catalog *c = catalog_load(s->p.repo);
     char *name = xstrdup(c->segment[i].name);
@@ -127,7 +109,7 @@ segment_at(struct scene *s, size_t i)
 static void
 test_good(void **state)
 {
-    struct scene *s = *state;
+    struct logged *s = *state;
     struct verify_report r;
 
     is_good(s, true, OBJECTS, 0, SIGNATURES);
@@ -149,7 +131,7 @@ test_good(void **state)
 
 /* At some places, ends among them, of a file of any kind. */
 static void
-damage_each_way(struct scene *s, const char *name)
+damage_each_way(struct logged *s, const char *name)
 {
     char *path = place_file(&s->p, name);
     struct buf was = {0};
@@ -192,7 +174,7 @@ test_damage_backup(void **state)
 static void
 test_damage_log(void **state)
 {
-    struct scene *s = *state;
+    struct logged *s = *state;
 
     for (size_t i = 0; i < 3; i++) {
         char *name = segment_at(s, i);
@@ -207,7 +189,7 @@ test_damage_log(void **state)
 static void
 test_damage_growing(void **state)
 {
-    struct scene *s = *state;
+    struct logged *s = *state;
     char *name = segment_at(s, 3), *path = place_file(&s->p, name);
     struct buf was = {0};
 
@@ -226,7 +208,7 @@ test_damage_growing(void **state)
 }
 
 static void
-removed(struct scene *s, const char *name, const char *named_without_key)
+removed(struct logged *s, const char *name, const char *named_without_key)
 {
     char *path = place_file(&s->p, name);
     struct buf was = {0};
@@ -244,7 +226,7 @@ removed(struct scene *s, const char *name, const char *named_without_key)
 static void
 test_removed(void **state)
 {
-    struct scene *s = *state;
+    struct logged *s = *state;
     char *name = segment_at(s, 1), *path = NULL;
     struct verify_report r;
 
@@ -269,7 +251,7 @@ test_removed(void **state)
 }
 
 static void
-exchange(struct scene *s, const char *a, const char *b)
+exchange(struct logged *s, const char *a, const char *b)
 {
     char *x = place_file(&s->p, a), *y = place_file(&s->p, b);
     struct buf p = {0}, q = {0};
@@ -293,7 +275,7 @@ exchange(struct scene *s, const char *a, const char *b)
 static void
 test_exchanged(void **state)
 {
-    struct scene *s = *state;
+    struct logged *s = *state;
     char *one = segment_at(s, 0), *two = segment_at(s, 1);
 
     exchange(s, "backup/" FIRST "/part-000001", "backup/" FIRST "/part-000002");
@@ -313,7 +295,7 @@ test_all_are_named(void **state)
     static const char *const names[] = {"backup/" FIRST "/part-000001",
         "backup/" FIRST "/part-000003", "backup/" SECOND "/manifest",
         "backup/" SECOND "/part-000002"};
-    struct scene *s = *state;
+    struct logged *s = *state;
     char *segment = segment_at(s, 1);
     struct verify_report r;
 
@@ -357,7 +339,7 @@ test_lies(void **state)
         {LIE_SCHEMA, false, "schema"},
         {LIE_PART, true, "part-000009"},
     };
-    struct scene *s = *state;
+    struct logged *s = *state;
 
     for (size_t i = 0; i < NELEM(cases); i++) {
         char *id = xasprintf("2022060%zuT000000Z", i + 1);
@@ -381,7 +363,7 @@ test_lies(void **state)
 static void
 test_gap(void **state)
 {
-    struct scene *s = *state;
+    struct logged *s = *state;
     struct verify_report r;
 
     segment_tail_free(&s->tail);
@@ -397,7 +379,7 @@ test_gap(void **state)
 static void
 test_other_key(void **state)
 {
-    struct scene *s = *state;
+    struct logged *s = *state;
     struct secret_key *other = secret_key_new();
     struct verify_conf conf = {.repo = s->p.repo, .key = other, .jobs = 1};
     struct verify_report r;
@@ -414,7 +396,7 @@ test_other_key(void **state)
 static void
 test_memory(void **state)
 {
-    struct scene *s = *state;
+    struct logged *s = *state;
     struct verified *v;
 
     is_good(s, false, OBJECTS, 0, SIGNATURES);
@@ -442,7 +424,7 @@ test_memory(void **state)
 static void
 test_memory_changes(void **state)
 {
-    struct scene *s = *state;
+    struct logged *s = *state;
     char *path = place_file(&s->p, "backup/" FIRST "/part-000002");
     struct buf was = {0};
     struct verified *v;
@@ -480,7 +462,7 @@ test_memory_changes(void **state)
 static void
 test_memory_file(void **state)
 {
-    struct scene *s = *state;
+    struct logged *s = *state;
     char *path = place_file(&s->p, ".verified");
     struct buf was = {0};
     unsigned warned;
@@ -513,7 +495,7 @@ test_memory_file(void **state)
 static void
 test_one_at_a_time(void **state)
 {
-    struct scene *s = *state;
+    struct logged *s = *state;
     struct lock *lock = repo_lock(s->p.repo, "verify");
     struct verify_conf conf = {.repo = s->p.repo, .jobs = 1};
     struct verify_report r;
@@ -526,7 +508,7 @@ test_one_at_a_time(void **state)
     err_clear();
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, logged_teardown)
 
 int
 main(void)
