@@ -853,6 +853,36 @@ over_ipv6_and_from_home(void **state)
     assert_int_equal(err_kind(), ERR_NOREPO);
 }
 
+/* The key is in an agent, and nowhere else that is told. */
+static void
+with_an_agent(void **state)
+{
+    struct store_sftp_conf conf = sshserver_conf(&ss);
+    const char *url = sshserver_url(&ss, ss.adding);
+    char path[128];
+    struct store *s;
+
+    (void)state;
+    conf.identity = NULL;
+    snprintf(path, sizeof path, "%s/agent", ss.dir);
+    setenv("SSH_AUTH_SOCK", path, 1);
+    setenv("HOME", "/nonexistent", 1);
+    assert_null(store_open_sftp(url, &conf));
+    assert_int_equal(err_kind(), ERR_UNREACHABLE);
+    assert_non_null(strstr(err_hint_text(), "agent"));
+    assert_int_equal(
+        sshserver_sh(&ss, "ssh-agent -a agent >agent.sh && ssh-add -q id"), 0);
+    s = store_open_sftp(url, &conf);
+    if (s == NULL)
+        fail_msg("%s: %s", err_text(), err_hint_text());
+    put_sample(s, "agent/a", 1000);
+    store_close(s);
+    assert_int_equal(sshserver_sh(&ss,
+                         ". ./agent.sh >agent.log && ssh-agent -k >>agent.log"),
+        0);
+    unsetenv("SSH_AUTH_SOCK");
+}
+
 /* Down for a while, and there again. */
 static void
 the_server_starts_again(void **state)
@@ -903,6 +933,7 @@ main(void)
         cmocka_unit_test(what_is_not_there),
         cmocka_unit_test(through_a_bastion),
         cmocka_unit_test(over_ipv6_and_from_home),
+        cmocka_unit_test(with_an_agent),
         cmocka_unit_test(the_server_starts_again)};
 
     if (!sshserver_installed()) {
