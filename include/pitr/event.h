@@ -129,6 +129,6 @@ int group_next(struct group_state *g, const struct event *e);
  * Comments and spaces are skipped; what stands in executable comments counts;
  * SET STATEMENT ... FOR is seen through.  Temporary tables are not DDL here:
  * nothing that lasts is changed. */
-bool sql_is_ddl(const char *sql, size_t n);
+bool sql_is_ddl(const char *sql, size_t n, uint64_t sql_mode);
 
 #endif

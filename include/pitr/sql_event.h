@@ -36,10 +36,7 @@ struct sql_event {
     bool if_not_exists;
 };
 
-#define SQL_MODE_ANSI_QUOTES (UINT64_C(1) << 2)
-#define SQL_MODE_NO_BACKSLASH_ESCAPES (UINT64_C(1) << 20)
-
-/* sql_mode: the bits of the session, as the log has them.  Never fails. */
+/* sql_mode: as of sql_read_begin().  Never fails. */
 void sql_event_parse(
     const char *sql, size_t n, uint64_t sql_mode, struct sql_event *out);
 void sql_event_free(struct sql_event *s); /* content */

@@ -188,7 +188,8 @@ struct dump_words {
     char **v;
     size_t n, cap;
 };
-void dump_words_of(const char *sql, size_t n, struct dump_words *out);
+void dump_words_of(
+    const char *sql, size_t n, uint64_t sql_mode, struct dump_words *out);
 void dump_words_free(struct dump_words *w);
 /* Can a statement change the definition or the rows of something dumped at
  * all?  Not: accounts, temporary tables, ANALYZE and such. */

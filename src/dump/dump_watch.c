@@ -68,7 +68,7 @@ check_ddl(
     struct dump_words words;
     int rc = 0;
 
-    dump_words_of(q->sql, q->sql_size, &words);
+    dump_words_of(q->sql, q->sql_size, q->sql_mode, &words);
     if (dump_words_harmless(&words))
         goto out;
     if (w->early) {
@@ -167,7 +167,7 @@ on_query(struct watch *w, const struct event *e, const struct dump_pos *at)
         w->gtid.flags & (GTID_FL_PREPARED_XA | GTID_FL_COMPLETED_XA))
         rc = w->early ? 0 : check_xa(w, &q);
     else if ((w->in_group && w->gtid.flags & GTID_FL_DDL) ||
-        sql_is_ddl(q.sql, q.sql_size))
+        sql_is_ddl(q.sql, q.sql_size, q.sql_mode))
         rc = check_ddl(w, &q, at);
     buf_free(&space);
     return rc;

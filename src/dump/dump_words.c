@@ -1,7 +1,7 @@
 /*
  * dump_words.c -- the words and names of a statement, to tell what it can
- * touch.  Not a parser of SQL: strings are left out, the inside of executable
- * comments is taken, everything is lower case.
+ * touch.  Strings are left out, SET STATEMENT ... FOR is seen through,
+ * everything is lower case.
  */
 #include <ctype.h>
 #include <stdlib.h>
@@ -9,117 +9,29 @@
 
 #include "dump_priv.h"
 #include "pitr/mem.h"
-
-static bool
-is_word(uint8_t c)
-{
-    return isalnum(c) || c == '_' || c == '$' || c >= 0x80;
-}
+#include "pitr/sql_read.h"
 
 static void
-add(struct dump_words *w, const struct buf *word)
+add(struct dump_words *w, char *s)
 {
-    char *s = xstrndup((const char *)word->data, word->len);
-
     for (char *p = s; *p != '\0'; p++)
         *p = (char)tolower((unsigned char)*p);
     w->v = xgrow(w->v, w->n, &w->cap, sizeof *w->v);
     w->v[w->n++] = s;
 }
 
-/* After the opening quote: up to after the closing one. */
-static void
-quoted(struct cur *c, uint8_t quote, struct buf *word)
-{
-    while (cur_left(c) > 0) {
-        uint8_t ch = cur_u8(c);
-
-        if (ch == '\\' && quote != '`' && cur_left(c) > 0) {
-            ch = cur_u8(c);
-        } else if (ch == quote) {
-            if (cur_left(c) == 0 || *c->p != quote)
-                return;
-            cur_u8(c);
-        }
-        buf_u8(word, ch);
-    }
-}
-
-static void
-skip_line(struct cur *c)
-{
-    while (cur_left(c) > 0 && cur_u8(c) != '\n')
-        ;
-}
-
-/* At the star of an opening: executable ones are gone into. */
-static void
-comment(struct cur *c)
-{
-    cur_u8(c);
-    if (cur_left(c) > 0 && *c->p == '!') {
-        cur_u8(c);
-    } else if (cur_left(c) > 1 && c->p[0] == 'M' && c->p[1] == '!') {
-        cur_bytes(c, 2);
-    } else {
-        while (cur_left(c) > 1 && !(c->p[0] == '*' && c->p[1] == '/'))
-            cur_u8(c);
-        cur_bytes(c, MIN(cur_left(c), 2));
-        return;
-    }
-    while (cur_left(c) > 0 && isdigit(*c->p))
-        cur_u8(c);
-}
-
-/* "SET STATEMENT name = value, ... FOR statement" does what the statement does;
- * no value can have the word FOR in it. */
-static void
-see_through(struct dump_words *w)
-{
-    while (w->n > 1 && strcmp(w->v[0], "set") == 0 &&
-        strcmp(w->v[1], "statement") == 0) {
-        size_t gone = 2;
-
-        while (gone < w->n && strcmp(w->v[gone], "for") != 0)
-            gone++;
-        gone += gone < w->n;
-        for (size_t i = 0; i < gone; i++)
-            free(w->v[i]);
-        memmove(w->v, w->v + gone, (w->n - gone) * sizeof *w->v);
-        w->n -= gone;
-    }
-}
-
 void
-dump_words_of(const char *sql, size_t n, struct dump_words *out)
+dump_words_of(
+    const char *sql, size_t n, uint64_t sql_mode, struct dump_words *out)
 {
-    struct cur c = cur_of(sql, n);
-    struct buf word = {0};
+    struct sql_read r;
 
     memset(out, 0, sizeof *out);
-    while (cur_left(&c) > 0) {
-        uint8_t ch = cur_u8(&c);
-        uint8_t next = cur_left(&c) > 0 ? *c.p : 0;
-
-        buf_reset(&word);
-        if (ch == '`' || ch == '"') { /* " quotes names in ANSI mode */
-            quoted(&c, ch, &word);
-            add(out, &word);
-        } else if (ch == '\'') {
-            quoted(&c, ch, &word);
-        } else if (ch == '#' || (ch == '-' && next == '-')) {
-            skip_line(&c);
-        } else if (ch == '/' && next == '*') {
-            comment(&c);
-        } else if (is_word(ch)) {
-            buf_u8(&word, ch);
-            while (cur_left(&c) > 0 && is_word(*c.p))
-                buf_u8(&word, cur_u8(&c));
-            add(out, &word);
-        }
-    }
-    buf_free(&word);
-    see_through(out);
+    sql_read_begin(&r, sql, n, sql_mode);
+    for (sql_read_past_set(&r); r.kind != SQL_END; sql_read_next(&r))
+        if (r.kind == SQL_WORD || r.kind == SQL_NAME)
+            add(out, sql_text(&r));
+    sql_read_free(&r);
 }
 
 void

@@ -5,17 +5,17 @@
  * Not a parser of SQL.  Where it cannot be told for sure, the answer is
  * "mixed", and the restore is refused before it begins.
  */
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include "feed.h"
 #include "pitr/mem.h"
+#include "pitr/sql_read.h"
 
 struct word {
     char *text;
     bool quoted; /* a name in quotes: no keyword */
-    char after;  /* the byte that follows: '.', ',' ... */
+    char after;  /* what follows, where it is no word: '.', ',' ... */
 };
 
 struct words {
@@ -23,91 +23,24 @@ struct words {
     size_t n, cap;
 };
 
-static bool
-is_word(uint8_t c)
-{
-    return isalnum(c) || c == '_' || c == '$' || c >= 0x80;
-}
-
-static void
-add_word(struct words *w, struct buf *text, bool quoted, struct cur *c)
-{
-    struct cur rest = *c;
-
-    while (cur_left(&rest) > 0 && isspace(*rest.p))
-        cur_u8(&rest);
-    w->v = xgrow(w->v, w->n, &w->cap, sizeof *w->v);
-    w->v[w->n++] =
-        (struct word){.text = xstrndup((const char *)text->data, text->len),
-            .quoted = quoted,
-            .after = cur_left(&rest) > 0 ? (char)*rest.p : '\0'};
-    buf_reset(text);
-}
-
-static void
-skip_comment(struct cur *c)
-{
-    if (cur_left(c) > 0 &&
-        (c->p[0] == '!' || (cur_left(c) > 1 && c->p[1] == '!'))) {
-        while (cur_left(c) > 0 && (*c->p == '!' || *c->p == 'M'))
-            cur_u8(c);
-        while (cur_left(c) > 0 && isdigit(*c->p))
-            cur_u8(c);
-        return;
-    }
-    while (cur_left(c) > 1 && !(c->p[0] == '*' && c->p[1] == '/'))
-        cur_u8(c);
-    cur_bytes(c, MIN(cur_left(c), 2));
-}
-
-static void
-take_quoted(struct cur *c, uint8_t quote, bool escapes, struct buf *text)
-{
-    while (cur_left(c) > 0) {
-        uint8_t ch = cur_u8(c);
-
-        if (ch == '\\' && escapes && cur_left(c) > 0) {
-            ch = cur_u8(c);
-        } else if (ch == quote) {
-            if (cur_left(c) == 0 || *c->p != quote)
-                return;
-            cur_u8(c);
-        }
-        buf_u8(text, ch);
-    }
-}
-
 static void
 words_of(const char *sql, size_t n, uint64_t mode, struct words *out)
 {
-    struct cur c = cur_of(sql, n);
-    struct buf text = {0};
+    struct sql_read r;
+    bool before = false; /* the token before is the last of out */
 
-    while (cur_left(&c) > 0) {
-        uint8_t ch = cur_u8(&c), next = cur_left(&c) > 0 ? *c.p : 0;
-        bool name =
-            ch == '`' || (ch == '"' && (mode & SQL_MODE_ANSI_QUOTES) != 0);
-
-        if (name || ch == '\'' || ch == '"') {
-            take_quoted(&c, ch,
-                !name && (mode & SQL_MODE_NO_BACKSLASH_ESCAPES) == 0, &text);
-            if (name)
-                add_word(out, &text, true, &c);
-            buf_reset(&text);
-        } else if (ch == '#' || (ch == '-' && next == '-')) {
-            while (cur_left(&c) > 0 && cur_u8(&c) != '\n')
-                continue;
-        } else if (ch == '/' && next == '*') {
-            cur_u8(&c);
-            skip_comment(&c);
-        } else if (is_word(ch)) {
-            buf_u8(&text, ch);
-            while (cur_left(&c) > 0 && is_word(*c.p))
-                buf_u8(&text, cur_u8(&c));
-            add_word(out, &text, false, &c);
-        }
+    for (sql_read_begin(&r, sql, n, mode); r.kind != SQL_END;
+         sql_read_next(&r)) {
+        if (before && r.kind == SQL_OTHER)
+            out->v[out->n - 1].after = r.other;
+        before = r.kind == SQL_WORD || r.kind == SQL_NAME;
+        if (!before)
+            continue;
+        out->v = xgrow(out->v, out->n, &out->cap, sizeof *out->v);
+        out->v[out->n++] =
+            (struct word){.text = sql_text(&r), .quoted = r.kind == SQL_NAME};
     }
-    buf_free(&text);
+    sql_read_free(&r);
 }
 
 static void

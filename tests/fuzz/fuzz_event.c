@@ -46,7 +46,7 @@ fuzz_events(const uint8_t *p, size_t left, bool checksum)
             if (event_query(&e, &query) == 0) {
                 touch(query.schema, query.schema_size);
                 touch(query.sql, query.sql_size);
-                sql_is_ddl(query.sql, query.sql_size);
+                sql_is_ddl(query.sql, query.sql_size, query.sql_mode);
             }
             if (event_rotate(&e, &rotate) == 0)
                 touch(rotate.file, rotate.file_size);
@@ -101,7 +101,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         fuzz_row(exact, size - 1);
         break;
     default:
-        sql_is_ddl((const char *)exact, size - 1);
+        sql_is_ddl((const char *)exact, size - 1, 0);
     }
     free(exact);
     return 0;

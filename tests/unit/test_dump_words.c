@@ -41,7 +41,7 @@ test_samples(void **state)
         const struct sample *s = &samples[i];
         struct dump_words w;
 
-        dump_words_of(s->sql, strlen(s->sql), &w);
+        dump_words_of(s->sql, strlen(s->sql), 0, &w);
         assert_true(w.n > 0);
         if (strcmp(w.v[0], s->first) != 0 ||
             dump_words_harmless(&w) != s->harmless ||
@@ -62,7 +62,7 @@ test_cut(void **state)
     for (size_t i = 0; i < sizeof(cut) / sizeof(*cut); i++) {
         struct dump_words w;
 
-        dump_words_of(cut[i], strlen(cut[i]), &w);
+        dump_words_of(cut[i], strlen(cut[i]), 0, &w);
         assert_false(dump_words_harmless(&w));
         dump_words_free(&w);
     }

@@ -346,10 +346,10 @@ test_words(void **state)
 
     (void)state;
     for (size_t i = 0; i < NELEM(yes); i++)
-        if (!sql_is_ddl(yes[i], strlen(yes[i])))
+        if (!sql_is_ddl(yes[i], strlen(yes[i]), 0))
             fail_msg("not seen as DDL: %s", yes[i]);
     for (size_t i = 0; i < NELEM(no); i++)
-        if (sql_is_ddl(no[i], strlen(no[i])))
+        if (sql_is_ddl(no[i], strlen(no[i]), 0))
             fail_msg("taken for DDL: %s", no[i]);
 }
 

@@ -10,6 +10,7 @@
 #include <string.h>
 #include "pitr/mem.h"
 #include "pitr/sql_event.h"
+#include "pitr/sql_read.h"
 
 #define C SQL_EVENT_CREATE
 #define A SQL_EVENT_ALTER
