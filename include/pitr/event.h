@@ -58,6 +58,8 @@ struct event_format {
  */
 int event_parse(struct event_format *fmt, const void *p, size_t n,
     struct event *out);
+/* The header alone, of an event that was parsed before; body_size is 0. */
+void event_header(const void *p, size_t n, struct event *out);
 uint32_t event_crc32(uint32_t crc, const void *p, size_t n); /* zlib's */
 
 /* "Gtid", ...; "unknown (172)" until the thread's next call. */
@@ -69,11 +71,19 @@ const char *event_type_text(uint8_t type);
 #define GTID_FL_DDL 32
 #define GTID_FL_PREPARED_XA 64
 #define GTID_FL_COMPLETED_XA 128
+#define EVENT_XID_MAX 128
+struct event_xid {
+    uint32_t format;
+    uint8_t gtrid_size, bqual_size;
+    uint8_t data[EVENT_XID_MAX]; /* gtrid, bqual */
+};
 struct event_gtid {
     struct gtid gtid;
     uint8_t flags;  /* GTID_FL_* (FL_STANDALONE: one event, no end of its own) */
     uint64_t time_us; /* of the event's header */
+    struct event_xid xid; /* with GTID_FL_PREPARED_XA or COMPLETED_XA */
     bool start_alter, end_alter; /* FL_START_ALTER_E1; COMMIT or ROLLBACK ALTER */
+    uint64_t alter_seq; /* end_alter: of the START ALTER that it ends */
 };
 int event_gtid(const struct event *e, struct event_gtid *out);
 

@@ -137,25 +137,32 @@ parse_format(struct event_format *fmt, struct event *e)
     return 0;
 }
 
+void
+event_header(const void *p, size_t n, struct event *out)
+{
+    struct cur c = cur_of(p, n);
+
+    *out = (struct event){.raw = p};
+    out->timestamp = cur_u32(&c);
+    out->type = cur_u8(&c);
+    out->server_id = cur_u32(&c);
+    out->size = cur_u32(&c);
+    out->end_pos = cur_u32(&c);
+    out->flags = cur_u16(&c);
+    out->body = c.p;
+}
+
 int
 event_parse(
     struct event_format *fmt, const void *p, size_t n, struct event *out)
 {
-    struct cur c = cur_of(p, n);
-    struct event e = {.raw = p, .size = (uint32_t)n};
-    uint32_t size;
+    struct event e;
 
     if (n < EVENT_HEADER_SIZE || n > 2 * (size_t)EVENT_SIZE_MAX)
         return err_set(
             ERR_VERIFY, "binlog event: impossible size of %zu bytes", n);
-    e.timestamp = cur_u32(&c);
-    e.type = cur_u8(&c);
-    e.server_id = cur_u32(&c);
-    size = cur_u32(&c);
-    e.end_pos = cur_u32(&c);
-    e.flags = cur_u16(&c);
-    e.body = c.p;
-    if (size != n)
+    event_header(p, n, &e);
+    if (e.size != n)
         return bad_event(&e, "its size is not what its header says");
     if (e.type == EV_FORMAT) {
         if (parse_format(fmt, &e) < 0)
@@ -177,17 +184,38 @@ event_parse(
 #define FL_EXTRA_COMMIT_ALTER 4
 #define FL_EXTRA_ROLLBACK_ALTER 8
 
+/* format u32, two sizes u8, and so many bytes. */
+static void
+take_xid(struct cur *c, struct event_xid *x)
+{
+    const uint8_t *data;
+    size_t n;
+
+    x->format = cur_u32(c);
+    x->gtrid_size = cur_u8(c);
+    x->bqual_size = cur_u8(c);
+    n = (size_t)x->gtrid_size + x->bqual_size;
+    if (n > sizeof(x->data)) {
+        c->bad = true;
+        return;
+    }
+    data = cur_bytes(c, n);
+    if (data != NULL)
+        memcpy(x->data, data, n);
+}
+
 /*
- * seq u64, domain u32, flags u8; with FL_GROUP_COMMIT_ID a u64; of XA its
- * format u32, two sizes u8, and so many bytes; then flags_extra.  Without a
- * commit id and extras it is padded with zeros to 19 bytes.
+ * seq u64, domain u32, flags u8; with FL_GROUP_COMMIT_ID a u64; of XA its id;
+ * then flags_extra, of several engines a u8, at an ALTER's end the sequence
+ * number of its start u64.  Without a commit id and extras it is padded with
+ * zeros to 19 bytes.
  */
 int
 event_gtid(const struct event *e, struct event_gtid *out)
 {
     struct cur c = cur_of(e->body, e->body_size);
     struct event_gtid g = {.gtid.server = e->server_id};
-    uint8_t extra;
+    uint8_t extra = 0;
 
     if (e->type != EV_GTID)
         return bad_event(e, "is not a Gtid");
@@ -197,19 +225,19 @@ event_gtid(const struct event *e, struct event_gtid *out)
     g.time_us = (uint64_t)e->timestamp * 1000000;
     if (g.flags & GTID_FL_GROUP_COMMIT_ID)
         cur_u64(&c);
-    if (g.flags & (GTID_FL_PREPARED_XA | GTID_FL_COMPLETED_XA)) {
-        size_t size;
-        cur_u32(&c);
-        size = cur_u8(&c);
-        size += cur_u8(&c);
-        cur_bytes(&c, size);
-    }
-    if (c.bad)
-        return bad_event(e, "too short");
-    extra = cur_left(&c) > 0 ? cur_u8(&c) : 0;
+    if (g.flags & (GTID_FL_PREPARED_XA | GTID_FL_COMPLETED_XA))
+        take_xid(&c, &g.xid);
+    if (cur_left(&c) > 0)
+        extra = cur_u8(&c);
+    if ((extra & FL_EXTRA_MULTI_ENGINE) != 0)
+        cur_u8(&c);
     g.start_alter = (extra & FL_EXTRA_START_ALTER) != 0;
     g.end_alter =
         (extra & (FL_EXTRA_COMMIT_ALTER | FL_EXTRA_ROLLBACK_ALTER)) != 0;
+    if (g.end_alter)
+        g.alter_seq = cur_u64(&c);
+    if (c.bad)
+        return bad_event(e, "too short");
     *out = g;
     return 0;
 }

@@ -116,33 +116,16 @@ enum feed_command feed_command(struct feed_conn *c, struct cur in,
 
 /* --- feed_group.c --- */
 
-#define FEED_XID_MAX 128
-struct feed_gtid_extra {
-    bool xa_prepare, xa_complete;
-    uint32_t xid_format;
-    uint8_t gtrid_size, bqual_size;
-    uint8_t xid[FEED_XID_MAX]; /* gtrid, bqual */
-    bool alter_start, alter_end;
-    uint64_t alter_seq; /* of the START ALTER that this one ends */
-};
-/* 0, or -1 (ERR_VERIFY). */
-int feed_gtid_extra(const struct event *e, struct feed_gtid_extra *out);
-
 /* What was begun and is not completed yet, in log order. */
-struct feed_open {
-    struct gtid gtid;
-    struct feed_gtid_extra what;
-};
 struct feed_opens {
-    struct feed_open *v;
+    struct event_gtid *v;
     size_t n, cap;
 };
-void feed_opens_note(struct feed_opens *o, const struct gtid *g,
-    const struct feed_gtid_extra *x);
+void feed_opens_note(struct feed_opens *o, const struct event_gtid *g);
 /* Text for people; NULL if there is nothing.  Owned. */
 char *feed_opens_text(const struct feed_opens *o);
 /* X'..',X'..',N: as XA statements take it. */
-void feed_xid_sql(const struct feed_gtid_extra *x, struct buf *out);
+void feed_xid_sql(const struct event_xid *x, struct buf *out);
 
 /* --- feed_source.c --- */
 

@@ -122,17 +122,9 @@ feed_fold_join(struct feed_fold *o, const struct event *xid)
 int
 feed_fold_event(const struct buf *b, size_t *at, struct event *out)
 {
-    struct cur c = cur_of(b->data + *at, b->len - *at);
-
     if (*at == b->len)
         return 0;
-    memset(out, 0, sizeof(*out));
-    out->raw = b->data + *at;
-    out->timestamp = cur_u32(&c);
-    out->type = cur_u8(&c);
-    out->server_id = cur_u32(&c);
-    out->size = cur_u32(&c);
-    out->end_pos = cur_u32(&c);
+    event_header(b->data + *at, b->len - *at, out);
     *at += out->size;
     return 1;
 }

@@ -40,8 +40,7 @@ struct feed_source {
     struct segment_reader *reader;
     struct buf format;
     bool wanted, over;
-    bool fresh;                   /* the group is given for the first time */
-    struct feed_gtid_extra extra; /* of the group that is read */
+    bool fresh; /* the group is given for the first time */
     struct feed_opens opens;
 };
 
@@ -162,21 +161,19 @@ feed_incident(const struct cutoff_state *s, const char *segment)
     return err_hint("Restore a backup that was made after it.");
 }
 
-/* A Gtid event: is its group given? */
+/* A Gtid event was read: is its group given? */
 static int
-group_begin(struct feed_source *s, const struct event *e)
+group_begin(struct feed_source *s)
 {
     const struct event_gtid *g = segment_group(s->reader);
 
-    if (feed_gtid_extra(e, &s->extra) < 0)
-        return err_wrap("segment %s", s->info->name);
     s->wanted = cutoff_wants(&s->now.cutoff, g);
     if (!s->wanted)
         return 0;
     if (s->now.incident)
         return feed_incident(&s->now.cutoff, s->info->name);
-    feed_opens_note(&s->opens, &g->gtid, &s->extra);
-    if (s->extra.alter_start) {
+    feed_opens_note(&s->opens, g);
+    if (g->start_alter) {
         s->wanted = false;
         return 0;
     }
@@ -265,11 +262,12 @@ source_step(struct feed_source *s, struct event *e, int *step)
         return rc < 0 ? -1 : source_over(s);
     if (*step == GROUP_OUTSIDE)
         outside(s, e);
-    else if (*step == GROUP_BEGIN && group_begin(s, e) < 0)
+    else if (*step == GROUP_BEGIN && group_begin(s) < 0)
         return -1;
     else if (s->wanted && e->type == EV_INCIDENT)
         return feed_incident(&s->now.cutoff, s->info->name);
-    if (*step == GROUP_BEGIN && !s->wanted && !s->extra.alter_start &&
+    if (*step == GROUP_BEGIN && !s->wanted &&
+        !segment_group(s->reader)->start_alter &&
         feed_cutoff_over(s->conf, &s->now.cutoff))
         return source_over(s);
     return 1;

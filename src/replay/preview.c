@@ -56,19 +56,15 @@ pass_whole(struct preview *p, const struct segment_info *s)
 }
 
 static int
-preview_group(struct preview *p, const struct event *e,
-    const struct segment_info *s, const struct event_gtid *g, bool *wanted)
+preview_group(struct preview *p, const struct segment_info *s,
+    const struct event_gtid *g, bool *wanted)
 {
-    struct feed_gtid_extra extra;
-
-    if (feed_gtid_extra(e, &extra) < 0)
-        return err_wrap("segment %s", s->name);
     *wanted = cutoff_wants(&p->cutoff, g);
     if (!*wanted)
         return 0;
     if (p->incident)
         return feed_incident(&p->cutoff, s->name);
-    feed_opens_note(&p->opens, &g->gtid, &extra);
+    feed_opens_note(&p->opens, g);
     return 0;
 }
 
@@ -86,7 +82,7 @@ preview_segment(struct preview *p, const struct segment_info *s)
         return -1;
     while ((rc = segment_read(r, &e, &step)) == 1) {
         if (step == GROUP_BEGIN &&
-            preview_group(p, &e, s, segment_group(r), &wanted) < 0) {
+            preview_group(p, s, segment_group(r), &wanted) < 0) {
             rc = -1;
             break;
         }

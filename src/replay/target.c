@@ -442,9 +442,9 @@ roll_back_prepared(struct target *t, const struct feed_opens *opens)
     for (size_t i = 0; i < opens->n && rc == 0; i++) {
         struct buf xid = {0};
 
-        if (!opens->v[i].what.xa_prepare)
+        if ((opens->v[i].flags & GTID_FL_PREPARED_XA) == 0)
             continue;
-        feed_xid_sql(&opens->v[i].what, &xid);
+        feed_xid_sql(&opens->v[i].xid, &xid);
         rc = db_exec(t->db, "XA ROLLBACK %s", buf_cstr(&xid));
         buf_free(&xid);
     }

@@ -35,9 +35,10 @@ packets_try(const uint8_t *data, size_t size)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct event e = {.body = data, .body_size = (uint32_t)size};
+    struct event e = {
+        .type = EV_GTID, .body = data, .body_size = (uint32_t)size};
     struct cur in = cur_of(data, size);
-    struct feed_gtid_extra x;
+    struct event_gtid g;
     struct feed_login login;
     struct buf sql = {0};
 
@@ -45,8 +46,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     packets_try(data, size);
     feed_login_parse(&in, &login);
-    if (feed_gtid_extra(&e, &x) == 0)
-        feed_xid_sql(&x, &sql);
+    if (event_gtid(&e, &g) == 0)
+        feed_xid_sql(&g.xid, &sql);
     buf_free(&sql);
     err_clear();
     return 0;

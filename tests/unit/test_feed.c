@@ -279,11 +279,14 @@ test_commands(void **state)
 /* --- Gtid events --- */
 
 static int
-extra(const struct buf *b, size_t n, struct feed_gtid_extra *x)
+gtid_of(const struct buf *b, size_t n, struct event_gtid *g)
 {
     uint8_t *copy = xmemdup(b->data, n);
-    struct event e = {.body = copy, .body_size = (uint32_t)n};
-    int rc = feed_gtid_extra(&e, x);
+    struct event e = {.type = EV_GTID,
+        .server_id = 1,
+        .body = copy,
+        .body_size = (uint32_t)n};
+    int rc = event_gtid(&e, g);
 
     free(copy);
     return rc;
@@ -301,11 +304,10 @@ gtid_body(struct buf *b, uint64_t seq, uint8_t flags)
 }
 
 static void
-test_gtid_extra(void **state)
+test_opens(void **state)
 {
-    struct feed_gtid_extra x;
+    struct event_gtid x;
     struct feed_opens opens = {0};
-    struct gtid g = {0, 1, 10};
     struct buf b = {0}, sql = {0};
     char *text;
 
@@ -315,19 +317,18 @@ test_gtid_extra(void **state)
     buf_u8(&b, 2);
     buf_u8(&b, 1);
     buf_add(&b, "ab\0", 3);
-    assert_int_equal(extra(&b, b.len, &x), 0);
-    assert_true(x.xa_prepare);
-    feed_xid_sql(&x, &sql);
+    assert_int_equal(gtid_of(&b, b.len, &x), 0);
+    assert_int_equal(x.flags & GTID_FL_PREPARED_XA, GTID_FL_PREPARED_XA);
+    feed_xid_sql(&x.xid, &sql);
     assert_string_equal(buf_cstr(&sql), "X'6162',X'00',7");
     for (size_t n = 0; n < b.len; n++)
-        assert_int_equal(extra(&b, n, &x), -1);
-    assert_int_equal(extra(&b, b.len, &x), 0);
-    feed_opens_note(&opens, &g, &x);
-    feed_opens_note(&opens, &g, &x); /* seen again after a reconnect */
+        assert_int_equal(gtid_of(&b, n, &x), -1);
+    assert_int_equal(gtid_of(&b, b.len, &x), 0);
+    feed_opens_note(&opens, &x);
+    feed_opens_note(&opens, &x); /* seen again after a reconnect */
     assert_int_equal(opens.n, 1);
-    x.xa_prepare = false;
-    x.xa_complete = true;
-    feed_opens_note(&opens, &g, &x);
+    x.flags = GTID_FL_COMPLETED_XA;
+    feed_opens_note(&opens, &x);
     assert_int_equal(opens.n, 0);
     assert_null(feed_opens_text(&opens));
 
@@ -337,22 +338,22 @@ test_gtid_extra(void **state)
     buf_u8(&b, 255);
     for (int i = 0; i < 600; i++)
         buf_u8(&b, 1);
-    assert_int_equal(extra(&b, b.len, &x), -1);
+    assert_int_equal(gtid_of(&b, b.len, &x), -1);
 
     gtid_body(&b, 10, GTID_FL_STANDALONE);
     buf_u8(&b, 2); /* START ALTER */
-    assert_int_equal(extra(&b, b.len, &x), 0);
-    assert_true(x.alter_start);
-    feed_opens_note(&opens, &g, &x);
+    assert_int_equal(gtid_of(&b, b.len, &x), 0);
+    assert_true(x.start_alter);
+    feed_opens_note(&opens, &x);
     text = feed_opens_text(&opens);
     assert_non_null(strstr(text, "0-1-10"));
     free(text);
     gtid_body(&b, 12, GTID_FL_STANDALONE);
     buf_u8(&b, 4); /* COMMIT ALTER */
     buf_u64(&b, 10);
-    assert_int_equal(extra(&b, b.len - 1, &x), -1);
-    assert_int_equal(extra(&b, b.len, &x), 0);
-    feed_opens_note(&opens, &g, &x);
+    assert_int_equal(gtid_of(&b, b.len - 1, &x), -1);
+    assert_int_equal(gtid_of(&b, b.len, &x), 0);
+    feed_opens_note(&opens, &x);
     assert_int_equal(opens.n, 0);
     free(opens.v);
     buf_free(&b);
@@ -370,7 +371,7 @@ main(void)
         cmocka_unit_test(test_token_equal),
         cmocka_unit_test(test_questions),
         cmocka_unit_test(test_commands),
-        cmocka_unit_test(test_gtid_extra),
+        cmocka_unit_test(test_opens),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
