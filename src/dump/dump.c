@@ -309,9 +309,10 @@ sum_up(struct dump *d)
 static void
 dump_free(struct dump *d)
 {
+    dump_hold_unwatch(d);
     dump_lock_release(d);
     dump_guard_release(d);
-    dump_hold_end(d);
+    dump_hold_release(d);
     db_close(d->holder);
     for (unsigned i = 0; d->conn != NULL && i < d->conf->jobs; i++)
         db_close(d->conn[i]);

@@ -15,7 +15,10 @@
 #include "dump_priv.h"
 #include "pitr/log.h"
 #include "pitr/mem.h"
+#include "pitr/stop.h"
 #include "pitr/times.h"
+
+#define TRIES_DEADLOCK 10
 
 static bool
 is_one_of(const char *const *list, size_t n, const char *engine)
@@ -117,14 +120,30 @@ dump_hint_blocker(struct dump *d)
     free(hint);
 }
 
-static int
-stages(struct dump *d)
+/*
+ * The server ends the wait of one of those that wait for each other, which is
+ * us where somebody who has a table waits for the backup lock, too.
+ */
+int
+dump_stages(struct dump *d)
 {
     static const char *const stage[] = {"START", "FLUSH", "BLOCK_DDL"};
+    size_t i = 0;
 
-    for (size_t i = 0; i < NELEM(stage); i++)
-        if (db_exec(d->guard, "BACKUP STAGE %s", stage[i]) < 0)
+    for (int tries = 0; i < NELEM(stage);) {
+        if (db_exec(d->guard, "BACKUP STAGE %s", stage[i]) == 0) {
+            i++;
+            continue;
+        }
+        if (db_errno(d->guard) != DEADLOCK || ++tries == TRIES_DEADLOCK)
             return -1;
+        err_clear();
+        if (db_exec(d->guard, "BACKUP STAGE END") < 0)
+            return -1;
+        if (stop_sleep_us(50000))
+            return stop_error();
+        i = 0;
+    }
     return 0;
 }
 
@@ -135,14 +154,15 @@ dump_guard_take(struct dump *d)
     uint64_t start = time_mono_us();
     char text[TIME_TEXT];
 
-    if (stages(d) == 0) {
+    if (dump_stages(d) == 0) {
         d->guard_held = true;
         d->guard_since = time_mono_us();
         log_debug("DDL is kept out; it took %s to get there",
             time_span(d->guard_since - start, text));
         return 0;
     }
-    if (db_errno(d->guard) != LOCK_WAIT_TIMEOUT)
+    if (db_errno(d->guard) != LOCK_WAIT_TIMEOUT &&
+        db_errno(d->guard) != DEADLOCK)
         return -1;
     dump_hint_blocker(d);
     log_info("DDL is not kept out, the log is watched for it instead: %s. %s",
@@ -206,7 +226,7 @@ lock_statement(struct dump *d, struct buf *sql)
 static int
 wait_for_open_transactions(struct dump *d)
 {
-    uint64_t until = time_mono_us() + MIN(d->conf->lock_wait_us, 2000000);
+    uint64_t until = time_mono_us() + MIN(d->conf->lock_wait_us / 2, 2000000);
     uint64_t now_s;
     char *ids = NULL;
     int rc = -1;

@@ -8,9 +8,13 @@
  *   - once the guard is there, one connection opens every table in a
  *     transaction: where that fails, somebody is in that phase already, and
  *     all is done again; where it succeeds, nobody can get there any more;
- *   - while the backup reads, a thread looks for connections that wait for
- *     longer than a lock may hold up writers; then guard and tables are let
- *     go.  From there on the log tells whether DDL has spoiled the backup.
+ *   - while the backup reads (the catalogue too, where the guard is taken
+ *     before), or waits for a lock, a thread looks for connections that wait
+ *     for longer than a lock may hold up writers; then guard and tables are
+ *     let go.  From there on the log tells whether DDL has spoiled the backup.
+ *
+ * The thread uses the guard's and the holder's connection: nobody else does,
+ * without the mutex, before dump_hold_unwatch().
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -36,17 +40,24 @@ hold_table(struct dump *d, const struct dump_table *t)
     return rc;
 }
 
+static int
+holder_open(struct dump *d)
+{
+    if (d->holder != NULL)
+        return 0;
+    if ((d->holder = db_open(d->conf->source, "source")) == NULL)
+        return -1;
+    return db_exec(d->holder, "SET SESSION lock_wait_timeout=1");
+}
+
 /* 1 all tables are held, 0 one is not to be had now, -1. */
 int
 dump_hold_take(struct dump *d)
 {
     if (!d->guard_held)
         return 1;
-    if (d->holder == NULL &&
-        ((d->holder = db_open(d->conf->source, "source")) == NULL ||
-            db_exec(d->holder, "SET SESSION lock_wait_timeout=1") < 0))
-        return -1;
-    if (db_exec(d->holder, "START TRANSACTION READ ONLY") < 0)
+    if (holder_open(d) < 0 ||
+        db_exec(d->holder, "START TRANSACTION READ ONLY") < 0)
         return -1;
     d->held = true;
     for (size_t i = 0; i < d->tables; i++) {
@@ -140,8 +151,10 @@ dump_hold_watch(struct dump *d)
 {
     int n;
 
-    if (!d->held)
+    if (d->holding_watched || (!d->guard_held && !d->held))
         return 0;
+    if (holder_open(d) < 0)
+        return -1;
     pthread_cond_init(&d->holding, NULL);
     if ((n = pthread_create(&d->holding_thread, NULL, watch_for_waiting, d))) {
         pthread_cond_destroy(&d->holding);
@@ -152,16 +165,22 @@ dump_hold_watch(struct dump *d)
 }
 
 void
+dump_hold_unwatch(struct dump *d)
+{
+    if (!d->holding_watched)
+        return;
+    pthread_mutex_lock(&d->mutex);
+    d->holding_over = true;
+    pthread_cond_signal(&d->holding);
+    pthread_mutex_unlock(&d->mutex);
+    pthread_join(d->holding_thread, NULL);
+    pthread_cond_destroy(&d->holding);
+    d->holding_watched = d->holding_over = false;
+}
+
+void
 dump_hold_end(struct dump *d)
 {
-    if (d->holding_watched) {
-        pthread_mutex_lock(&d->mutex);
-        d->holding_over = true;
-        pthread_cond_signal(&d->holding);
-        pthread_mutex_unlock(&d->mutex);
-        pthread_join(d->holding_thread, NULL);
-        pthread_cond_destroy(&d->holding);
-        d->holding_watched = false;
-    }
+    dump_hold_unwatch(d);
     dump_hold_release(d);
 }

@@ -28,6 +28,7 @@
 /* Numbers of the server's errors, as db_errno() gives them. */
 #define LOCK_WAIT_TIMEOUT 1205
 #define NO_SUCH_TABLE 1146
+#define DEADLOCK 1213
 
 /* A place in the server's log, to tell what came first. */
 struct dump_pos {
@@ -76,14 +77,15 @@ struct dump {
     struct db *guard; /* BACKUP STAGE */
     struct db *lock;  /* LOCK TABLES */
     bool guard_held, lock_held;
-    bool logged; /* the readers' sessions write the log: no savepoints */
-    bool table_busy; /* the catalogue could not be read because of DDL */
-    struct db *holder;           /* has all tables open, and looks around */
+    bool logged;       /* the readers' sessions write the log: no savepoints */
+    bool table_busy;   /* the catalogue could not be read because of DDL */
+    struct db *holder; /* has all tables open, and looks around */
     bool held, holding_over, holding_watched;
     pthread_t holding_thread;
     pthread_cond_t holding;
     size_t locked_tables; /* those without transactions */
-    bool log_incomplete;  /* equal positions do not mean equal snapshots */
+    unsigned lock_timeouts;
+    bool log_incomplete; /* equal positions do not mean equal snapshots */
     uint64_t guard_since, lock_since;
     uint64_t doubt_s; /* not 0: a transaction was open when tables without
                          transactions were locked at that second */
@@ -134,6 +136,7 @@ int dump_pos_now(struct db *db, struct dump_pos *out);
 /* dump_guard.c */
 int dump_guard_open(struct dump *d);
 int dump_guard_take(struct dump *d);
+int dump_stages(struct dump *d); /* up to BLOCK_DDL */
 void dump_guard_release(struct dump *d);
 int dump_lock_take(struct dump *d);
 void dump_lock_release(struct dump *d);
@@ -152,7 +155,8 @@ int dump_snapshot(struct dump *d);
 /* dump_holder.c */
 int dump_hold_take(struct dump *d);
 void dump_hold_release(struct dump *d);
-int dump_hold_watch(struct dump *d);
+int dump_hold_watch(struct dump *d); /* where there is anything to let go */
+void dump_hold_unwatch(struct dump *d);
 void dump_hold_end(struct dump *d);
 
 /* dump_tables.c */

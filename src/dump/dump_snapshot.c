@@ -20,6 +20,7 @@
 #define TRIES_UNLOCKED 8
 #define TRIES_XA 20
 #define TRIES_WHOLE 20
+#define TRIES_LOCK 4
 #define ACCESS_DENIED 1227
 /* Who only reads holds up nobody by waiting, but it has to end. */
 #define READER_WAIT "SET SESSION lock_wait_timeout=600"
@@ -135,10 +136,7 @@ snapshot_locked(struct dump *d)
     char text[TIME_TEXT];
     int rc;
 
-    if (!kept &&
-        (db_exec(d->guard, "BACKUP STAGE START") < 0 ||
-            db_exec(d->guard, "BACKUP STAGE FLUSH") < 0 ||
-            db_exec(d->guard, "BACKUP STAGE BLOCK_DDL") < 0))
+    if (!kept && dump_stages(d) < 0)
         goto blocked;
     d->guard_held = true;
     if (db_exec(d->guard, "BACKUP STAGE BLOCK_COMMIT") < 0)
@@ -287,6 +285,19 @@ look_around(struct dump *d)
     return rc;
 }
 
+/* The same with DDL kept out, as long as nobody waits for too long. */
+static int
+look_guarded(struct dump *d)
+{
+    int rc = look_around(d);
+
+    dump_hold_unwatch(d);
+    if (rc == 0)
+        rc = db_exec(d->main,
+            "SET SESSION lock_wait_timeout=@@global.lock_wait_timeout");
+    return rc;
+}
+
 /*
  * Nothing keeps DDL out yet, so a table may go while it is looked at; then the
  * log has DDL since, and it was not for another reason that this failed.
@@ -303,6 +314,25 @@ look_again(struct dump *d)
     }
     err_clear();
     return err_put(error);
+}
+
+/*
+ * A table was dropped since the catalogue was read; or somebody who wants to
+ * lock two tables for writing has one that we want, and waits for one that we
+ * hold.  All is let go, so that he goes on, and done again; a few times, as
+ * writers wait each time.  Returns 0 for another try, -1.
+ */
+static int
+lock_again(struct dump *d)
+{
+    unsigned error = db_errno(d->lock);
+
+    if (error != NO_SUCH_TABLE && error != DEADLOCK &&
+        (error != LOCK_WAIT_TIMEOUT || ++d->lock_timeouts == TRIES_LOCK))
+        return -1;
+    log_debug("%s", err_text());
+    err_clear();
+    return 0;
 }
 
 /*
@@ -324,25 +354,21 @@ attempt(struct dump *d, bool again, bool last)
         (dump_guard_take(d) < 0 ||
             db_exec(d->main, "SET SESSION lock_wait_timeout=%llu",
                 (unsigned long long)MAX(d->conf->lock_wait_us / 1000000, 1)) <
-                0))
+                0 ||
+            dump_hold_watch(d) < 0))
         return -1;
-    rc = look_around(d);
-    if (rc < 0)
+    if ((rc = again ? look_guarded(d) : look_around(d)) < 0)
         return last ? -1 : look_again(d);
-    if (again &&
-        db_exec(d->main,
-            "SET SESSION lock_wait_timeout=@@global.lock_wait_timeout") < 0)
-        return -1;
     if (!again && dump_guard_take(d) < 0)
         return -1;
     if ((rc = dump_hold_take(d)) <= 0)
         return rc;
-    if (dump_lock_take(d) < 0) {
-        if (last || db_errno(d->lock) != NO_SUCH_TABLE)
-            return -1;
-        err_clear(); /* it was dropped since the catalogue was read */
-        return 0;
-    }
+    if (dump_hold_watch(d) < 0)
+        return -1;
+    rc = dump_lock_take(d);
+    dump_hold_unwatch(d);
+    if (rc < 0)
+        return last ? -1 : lock_again(d);
     if (take(d) < 0)
         return -1;
     if ((rc = no_prepared_xa(d, false)) <= 0)
