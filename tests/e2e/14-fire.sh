@@ -49,7 +49,7 @@ repeat()
             SET @d = TIMESTAMPDIFF(MICROSECOND, @t, SYSDATE(6));
             INSERT INTO stall (who, us) SELECT '$1', @d FROM DUAL
                 WHERE @d > 20000;
-            SET @t = SYSDATE(6);"
+            DO SLEEP(0.001); SET @t = SYSDATE(6);"
     done
 }
 locked()
