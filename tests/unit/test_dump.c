@@ -488,15 +488,15 @@ test_ranges(void **state)
         " CHARACTER SET latin1");
     sql("INSERT INTO big.s SELECT -9223372036854775807 - 1 + CAST(seq * 7 AS "
         "SIGNED),"
-        " REPEAT('y', 1000) FROM seq_0_to_70000");
+        " REPEAT('y', 1000) FROM seq_0_to_40000");
     sql("INSERT INTO big.s SELECT 9223372036854775807 - seq * 3,"
-        " REPEAT('y', 1000) FROM seq_0_to_70000");
+        " REPEAT('y', 1000) FROM seq_0_to_40000");
     sql("CREATE TABLE big.one (a INT, b INT, pad VARCHAR(2000),"
         " PRIMARY KEY (a, b)) CHARACTER SET latin1");
     sql("INSERT INTO big.one SELECT 1, seq, REPEAT('z', 1000) FROM"
-        " seq_1_to_100000");
+        " seq_1_to_70000");
     sql("CREATE TABLE big.nokey (pad VARCHAR(2000)) CHARACTER SET latin1");
-    sql("INSERT INTO big.nokey SELECT REPEAT('z', 1000) FROM seq_1_to_200000");
+    sql("INSERT INTO big.nokey SELECT REPEAT('z', 1000) FROM seq_1_to_150000");
     sql("ANALYZE TABLE big.u, big.s, big.one, big.nokey");
     m = dump(3);
     check_parts(m);
@@ -505,10 +505,12 @@ test_ranges(void **state)
     check_table(m, "big", "one");
     check_table(m, "big", "nokey");
     assert_int_equal(table_of(m, "big", "u")->sum.rows, 140001);
-    assert_int_equal(table_of(m, "big", "s")->sum.rows, 140002);
+    assert_int_equal(table_of(m, "big", "s")->sum.rows, 80002);
     assert_true(table_of(m, "big", "u")->parts >= 2);
     assert_true(table_of(m, "big", "nokey")->parts >= 2);
     manifest_free(m);
+    /* One stays, to keep the backups that follow busy for a while. */
+    sql("DROP TABLE big.u, big.s, big.one");
 }
 
 /* --- somebody else is at work --- */
@@ -574,7 +576,17 @@ count_everywhere(struct writer *w, struct db *db)
                     w->index));
         need(w, db_exec(db, "COMMIT"));
         atomic_fetch_add(&w->done, 1);
+        usleep(500); /* the machine is also the backup's */
     }
+}
+
+static bool
+part_has(const struct manifest_part *p, uint32_t table)
+{
+    for (size_t i = 0; i < p->tables; i++)
+        if (p->table[i] == table)
+            return true;
+    return false;
 }
 
 /* The value of column n of the row with this id, both INT, by its part. */
@@ -587,12 +599,15 @@ value_of(
     int64_t value = INT64_MIN;
 
     for (size_t i = 0; i < m->parts; i++) {
-        struct part_reader *r = part_reader_new(repo_get(
-            env.repo, SEAL_ROWS, m->part[i].name, env.key, m->part[i].digest));
+        struct part_reader *r;
         const uint8_t *row;
         size_t n;
         uint32_t of;
 
+        if (!part_has(&m->part[i], number))
+            continue;
+        r = part_reader_new(repo_get(
+            env.repo, SEAL_ROWS, m->part[i].name, env.key, m->part[i].digest));
         assert_non_null(r);
         while (part_read_row(r, &of, &row, &n) > 0) {
             struct cur c = cur_of(row + 1, n - 1);
@@ -664,6 +679,7 @@ transfer(struct writer *w, struct db *db)
         need(w, db_exec(db, "UPDATE mix.b SET n = n + 1 WHERE id = 1"));
         need(w, db_exec(db, "UNLOCK TABLES"));
         atomic_fetch_add(&w->done, 1);
+        usleep(500);
     }
 }
 

@@ -566,6 +566,21 @@ test_kill_9(void **state)
     check_all(l, from);
 }
 
+/* Ends the server's side of a stream's connection, if there is one. */
+static void
+kill_dump(struct lab *l)
+{
+    char *id = NULL;
+
+    if (db_value(l->db, &id,
+            "SELECT MAX(id) FROM information_schema.processlist WHERE "
+            "command='Binlog Dump'") > 0 &&
+        id != NULL)
+        if (db_exec(l->db, "KILL %s", id) < 0)
+            err_clear();
+    free(id);
+}
+
 /* The connection is lost in the middle of large transactions. */
 static void
 test_dump_killed(void **state)
@@ -579,15 +594,7 @@ test_dump_killed(void **state)
     await_begun(l);
     writer = writer_start(l, 6, 30000);
     while (!writer_ended(writer, WNOHANG)) {
-        char *id = NULL;
-
-        if (db_value(l->db, &id,
-                "SELECT MAX(id) FROM information_schema.processlist WHERE "
-                "command='Binlog Dump'") > 0 &&
-            id != NULL)
-            if (db_exec(l->db, "KILL %s", id) < 0)
-                err_clear();
-        free(id);
+        kill_dump(l);
         usleep(300000);
     }
     await_captured(l);
@@ -1032,7 +1039,9 @@ test_semisync(void **state)
             segment_tail_free(&t);
         }
         assert_int_equal(stream_end(l, SIGKILL), 128 + SIGKILL);
+        /* The server finds out at its next heartbeat, or is told. */
         for (int i = 0; i < 500 && yes > 0; i++) {
+            kill_dump(l);
             usleep(20000);
             assert_int_equal(semisync_clients(l, &yes), 0);
         }
