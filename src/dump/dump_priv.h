@@ -11,6 +11,7 @@
  *   dump_ranges.c    cut big tables into units of work
  *   dump_rows.c      workers: units into parts
  *   dump_accounts.c, dump_objects.c, dump_schema.c   all that is not rows
+ *   dump_doubts.c    what the server does not show as it is
  *   dump_watch.c     did the log show DDL that the guard did not keep out?
  */
 #ifndef PITR_DUMP_PRIV_H
@@ -99,6 +100,8 @@ struct dump {
     size_t locked_units; /* of those in units, the first ones */
     size_t next_unit, next_locked, locked_left;
     struct dump_objects accounts, grants;
+    struct dump_doubt *doubt; /* dump_doubts.c */
+    size_t doubts, cap_doubts;
 
     pthread_mutex_t mutex; /* of all below, the guard, and the units */
     unsigned part_number;
@@ -164,6 +167,16 @@ void dump_hold_end(struct dump *d);
     column " NOT IN ('information_schema','performance_schema','mysql','sys')"
 int dump_tables_read(struct dump *d);
 void dump_tables_free(struct dump *d);
+
+/* dump_doubts.c: columns whose definition or values may not be what is shown;
+ * noted by the catalogue, asked for when all else is done. */
+struct dump_column {
+    const char *name, *data_type, *type, *charset, *preset;
+};
+void dump_doubts_note(
+    struct dump *d, const struct dump_table *t, const struct dump_column *c);
+int dump_doubts_ask(struct dump *d);
+void dump_doubts_free(struct dump *d);
 
 /* dump_ranges.c */
 int dump_units_make(struct dump *d);

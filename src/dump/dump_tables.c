@@ -191,6 +191,12 @@ one_column(struct dump *d, struct period *p, const char *const *cell)
 
     if (strcmp(cell[3], "NEVER") == 0) {
         add_column(d, p->table, cell[2], cell[5]);
+        dump_doubts_note(d, p->table,
+            &(struct dump_column){.name = cell[2],
+                .data_type = cell[5],
+                .type = cell[6],
+                .charset = cell[7],
+                .preset = cell[8]});
         return;
     }
     if (expression == NULL)
@@ -210,7 +216,8 @@ read_columns(struct dump *d)
 {
     struct db_cursor *c = db_cursor_open(d->main,
         "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, IS_GENERATED,"
-        " GENERATION_EXPRESSION, DATA_TYPE"
+        " GENERATION_EXPRESSION, DATA_TYPE, COLUMN_TYPE,"
+        " CHARACTER_SET_NAME, COLUMN_DEFAULT"
         " FROM information_schema.COLUMNS WHERE " DUMP_NOT_SYSTEM(
             "TABLE_SCHEMA") " ORDER BY CAST(TABLE_SCHEMA AS BINARY), "
                             "CAST(TABLE_NAME AS BINARY),"
@@ -274,6 +281,7 @@ dump_tables_read(struct dump *d)
 void
 dump_tables_free(struct dump *d)
 {
+    dump_doubts_free(d);
     for (size_t i = 0; i < d->tables; i++) {
         struct dump_table *t = &d->table[i];
 

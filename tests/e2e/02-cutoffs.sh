@@ -46,7 +46,8 @@ transfers()
 definitions()
 {
     local i=0
-    echo "USE bank;"
+    # Not without end for who is paused in a transaction.
+    echo "USE bank; SET lock_wait_timeout = 2;"
     while :; do
         i=$((i + 1))
         echo "CREATE TABLE t$i (id INT PRIMARY KEY, v INT) SELECT seq AS id,

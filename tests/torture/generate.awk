@@ -708,7 +708,8 @@ function work(    r, t)
 
 function initial()
 {
-    say("SET sql_mode = '', system_versioning_alter_history = KEEP")
+    say("SET sql_mode = '', system_versioning_alter_history = KEEP, " \
+        "lock_wait_timeout = 3")
     if (domains)
         say("SET gtid_domain_id = " client)
     say("CREATE DATABASE w" client " CHARACTER SET " \

@@ -993,6 +993,50 @@ test_room(void **state)
     assert_int_equal(room.asked, 1);
 }
 
+static bool
+warned(const struct manifest *m, const char *part)
+{
+    for (size_t i = 0; i < m->warnings; i++)
+        if (strstr(m->warning[i], part) != NULL)
+            return true;
+    return false;
+}
+
+/* What SHOW CREATE does not show as it is, and what cannot be given back. */
+static void
+test_doubts(void **state)
+{
+    struct manifest *m;
+
+    (void)state;
+    sql("CREATE DATABASE odd CHARACTER SET utf8mb4");
+    sql("SET sql_mode=''");
+    sql("CREATE TABLE odd.fine (e ENUM('?', 'sure?'), s SET('a', '\xc3\xa9?'),"
+        " v VARCHAR(9) DEFAULT '\xc3\xa9?', c TEXT COMPRESSED CHARACTER SET"
+        " utf8mb3, d TEXT DEFAULT (CONCAT('?', '\xf0\x9f\x98\x80')))");
+    sql("INSERT INTO odd.fine (e, s, c) VALUES (1, 3, '\xc3\xa9'), (2, 2, ''),"
+        " (NULL, 0, NULL), (0, 1, '?')");
+    sql("CREATE TABLE odd.label (e ENUM('a', '\xf0\x9f\x98\x80'), other INT)");
+    sql("INSERT INTO odd.label (e) VALUES (1), (2)");
+    sql("CREATE TABLE odd.converted (s SET('a', 'b'), e ENUM('\xc3\xa9'))"
+        " CHARACTER SET latin1");
+    sql("ALTER TABLE odd.converted CONVERT TO CHARACTER SET ucs2");
+    sql("INSERT INTO odd.converted VALUES (2, 1)");
+    sql("CREATE TABLE odd.preset (v VARCHAR(9) DEFAULT '\xf0\x9f\x98\x80')");
+    sql("CREATE TABLE odd.packed (c TEXT COMPRESSED CHARACTER SET utf8mb3)");
+    sql("SET NAMES utf8mb3");
+    sql("INSERT INTO odd.packed VALUES ('\xf0\x9f\x98\x80')");
+    sql("SET NAMES utf8mb4");
+    m = dump(1);
+    assert_true(warned(m, "table odd.label, column e: the names"));
+    assert_true(warned(m, "table odd.converted, column s: the names"));
+    assert_true(warned(m, "table odd.preset, column v: its default"));
+    assert_true(warned(m, "table odd.packed, column c: has values"));
+    assert_false(warned(m, "odd.fine"));
+    manifest_free(m);
+    sql("DROP DATABASE odd");
+}
+
 static void
 test_grants(void **state)
 {
@@ -1059,6 +1103,7 @@ main(void)
         cmocka_unit_test(test_guard_not_to_be_had),
         cmocka_unit_test(test_prepared_xa),
         cmocka_unit_test(test_room),
+        cmocka_unit_test(test_doubts),
         cmocka_unit_test(test_grants),
     };
 
