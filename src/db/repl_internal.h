@@ -26,6 +26,10 @@ struct repl {
  * connection's read time-out).  Its size, or 0 with err. */
 unsigned long repl_packet(struct repl *r);
 
+/* What a packet of n bytes, at least one, says; as repl_next(). */
+int repl_take(struct repl *r, const uint8_t *p, size_t n, enum repl_got *got,
+    struct event *out);
+
 /* Wait until a packet can be read: 1; 0 when wait_us have passed or a stop
  * was asked; -1 (ERR_UNREACHABLE) after too long a silence. */
 int repl_wait(struct repl *r, uint64_t wait_us);

@@ -155,9 +155,9 @@ take_semisync_header(struct repl *r, struct cur *c)
 }
 
 static int
-take_event(struct repl *r, unsigned long n, struct event *out)
+take_event(struct repl *r, const uint8_t *p, size_t n, struct event *out)
 {
-    struct cur c = cur_of(r->db->mysql->net.read_pos + 1, n - 1);
+    struct cur c = cur_of(p, n);
 
     take_semisync_header(r, &c);
     if (event_parse(&r->fmt, c.p, cur_left(&c), out) < 0 ||
@@ -180,12 +180,26 @@ take_end(struct repl *r, enum repl_got *got)
 }
 
 int
+repl_take(struct repl *r, const uint8_t *p, size_t n, enum repl_got *got,
+    struct event *out)
+{
+    if (p[0] == PACKET_EOF && n < 9)
+        return take_end(r, got);
+    if (p[0] != PACKET_OK)
+        return err_set(ERR_FAILED,
+            "%s (%s): unknown packet 0x%02x in the binary log", r->db->role,
+            r->db->where, p[0]);
+    if (take_event(r, p + 1, n - 1, out) < 0)
+        return -1;
+    *got = REPL_EVENT;
+    return 0;
+}
+
+int
 repl_next(
     struct repl *r, uint64_t wait_us, enum repl_got *got, struct event *out)
 {
     unsigned long n = r->first;
-    uint8_t kind;
-
     if (r->ended)
         return take_end(r, got);
     r->first = 0;
@@ -199,17 +213,7 @@ repl_next(
         if ((n = repl_packet(r)) == 0)
             return -1;
     }
-    kind = r->db->mysql->net.read_pos[0];
-    if (kind == PACKET_EOF && n < 9)
-        return take_end(r, got);
-    if (kind != PACKET_OK)
-        return err_set(ERR_FAILED,
-            "%s (%s): unknown packet 0x%02x in the binary log", r->db->role,
-            r->db->where, kind);
-    if (take_event(r, n, out) < 0)
-        return -1;
-    *got = REPL_EVENT;
-    return 0;
+    return repl_take(r, r->db->mysql->net.read_pos, n, got, out);
 }
 
 bool

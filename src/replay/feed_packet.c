@@ -46,12 +46,15 @@ feed_packet_add(struct feed_conn *c, const void *p, size_t n)
 int
 feed_packet_take(struct feed_conn *c, size_t max, struct cur *out)
 {
-    struct cur in = cur_of(c->in.data + c->in_at, c->in.len - c->in_at);
-    size_t n = cur_u24(&in);
-    uint8_t seq = cur_u8(&in);
+    struct cur in;
+    size_t n;
+    uint8_t seq;
 
-    if (in.bad)
-        return 0;
+    if (c->in.len - c->in_at < 4)
+        return 0; /* before anything came, there is no memory to point into */
+    in = cur_of(c->in.data + c->in_at, c->in.len - c->in_at);
+    n = cur_u24(&in);
+    seq = cur_u8(&in);
     if (n > max)
         return -1;
     if (cur_left(&in) < n)

@@ -10,6 +10,7 @@
  *   k  an object of slots         g  GTIDs
  *
  * What is taken has to come out again as it was, where there is a way back.
+ * With FUZZ_KINDS in the environment only those letters are tried.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -226,6 +227,18 @@ text_try(uint8_t kind, const char *text)
     }
 }
 
+static uint8_t
+kind_of(uint8_t first)
+{
+    static const char *kinds;
+
+    if (kinds == NULL && (kinds = getenv("FUZZ_KINDS")) == NULL)
+        kinds = "";
+    if (kinds[0] == '\0' || (first != 0 && strchr(kinds, first) != NULL))
+        return first;
+    return (uint8_t)kinds[first % strlen(kinds)];
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -234,21 +247,23 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         void (*fn)(const uint8_t *p, size_t n);
     } bytes[] = {{'m', manifest_try}, {'i', info_try}, {'s', segment_try},
         {'c', conf_try}, {'r', repository_try}, {'k', slots_try}};
+    uint8_t kind;
     char *text;
 
     if (size == 0 || size > 65536)
         return 0;
     if (keys_setup() < 0)
         abort();
+    kind = kind_of(data[0]);
     for (size_t i = 0; i < NELEM(bytes); i++)
-        if (bytes[i].kind == data[0]) {
+        if (bytes[i].kind == kind) {
             uint8_t *exact = xmemdup(data + 1, size - 1);
 
             bytes[i].fn(exact, size - 1);
             free(exact);
         }
     text = xstrndup((const char *)data + 1, size - 1);
-    text_try(data[0], text);
+    text_try(kind, text);
     free(text);
     err_clear();
     return 0;

@@ -1,8 +1,9 @@
 /*
- * test_fuzz.c -- the fuzz harness of texts over its corpus (tests/fuzz/corpus),
- * and over the same with bits flipped, pieces cut, doubled and exchanged, in an
- * order that is the same each time.  Finds crashes, and what does not come out
- * as it went in; with the sanitizers, reads past the end.
+ * test_fuzz.c -- a fuzz harness (FUZZ, of tests/fuzz) over its corpus, and over
+ * the same with bits flipped, pieces cut, doubled and exchanged, in an order
+ * that is the same each time.  Finds crashes, and what does not come out as it
+ * went in; with the sanitizers, reads past the end.  Each harness is a program
+ * of its own; libFuzzer searches for more with them (scripts/fuzz).
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,9 +17,11 @@
 #include "pitr/file.h"
 #include "pitr/mem.h"
 
-#include "../fuzz/fuzz_texts.c"
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define ROUNDS 3000u
+#ifndef ROUNDS
+#define ROUNDS 30000u /* of all files together */
+#endif
 
 static uint64_t
 next(uint64_t *seed)
@@ -63,14 +66,14 @@ mutate(struct buf *b, uint64_t *seed)
 }
 
 static void
-one_file(const char *path, uint64_t seed)
+one_file(const char *path, uint64_t seed, unsigned rounds)
 {
     struct buf was = {0}, b = {0};
 
     assert_int_equal(file_read(path, 65536, &was), 0);
-    assert_true(was.len > 1);
+    assert_true(was.len > 0);
     LLVMFuzzerTestOneInput(was.data, was.len);
-    for (unsigned i = 0; i < ROUNDS; i++) {
+    for (unsigned i = 0; i < rounds; i++) {
         if (i % 4 == 0 || b.len < 2) {
             buf_reset(&b);
             buf_add(&b, was.data, was.len);
@@ -82,29 +85,58 @@ one_file(const char *path, uint64_t seed)
     buf_free(&b);
 }
 
+/* The files of a folder, sorted: an order of its own is another each time. */
+static int
+list(const char *dir, struct dirent ***v)
+{
+    int n = scandir(dir, v, NULL, alphasort);
+
+    if (n < 0)
+        fail_msg("%s is not there", dir);
+    return n;
+}
+
+static unsigned
+folder(const char *dir, unsigned rounds)
+{
+    struct dirent **v;
+    int n = list(dir, &v);
+    unsigned files = 0;
+
+    for (int i = 0; i < n; i++) {
+        char *path = xasprintf("%s/%s", dir, v[i]->d_name);
+
+        if (v[i]->d_name[0] != '.') {
+            one_file(path, 0x9e3779b97f4a7c15u + ++files, rounds / (unsigned)n);
+        }
+        free(path);
+        free(v[i]);
+    }
+    free(v);
+    return files;
+}
+
 static void
 test_corpus(void **state)
 {
+    static const char *const dirs[] = {
+        "tests/fuzz/corpus/" FUZZ,
+#ifdef FUZZ_VECTORS
+        "tests/vectors",
+#endif
+    };
     const char *src = getenv("srcdir");
-    char *dir = xasprintf("%s/tests/fuzz/corpus", src == NULL ? "." : src);
-    DIR *d = opendir(dir);
-    struct dirent *e;
-    unsigned n = 0;
+    unsigned files = 0;
 
     (void)state;
-    if (d == NULL)
-        fail_msg("%s is not there", dir);
-    while ((e = readdir(d)) != NULL) {
-        char *path = xasprintf("%s/%s", dir, e->d_name);
+    LLVMFuzzerTestOneInput((const uint8_t *)"", 0);
+    for (size_t i = 0; i < NELEM(dirs); i++) {
+        char *dir = xasprintf("%s/%s", src == NULL ? "." : src, dirs[i]);
 
-        if (e->d_name[0] != '.') {
-            one_file(path, 0x9e3779b97f4a7c15u + ++n);
-        }
-        free(path);
+        files += folder(dir, ROUNDS / (unsigned)NELEM(dirs));
+        free(dir);
     }
-    closedir(d);
-    free(dir);
-    assert_true(n >= 12);
+    assert_true(files > 1);
 }
 
 int
