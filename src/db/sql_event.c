@@ -25,11 +25,13 @@ take_ident(struct sql_read *r)
 static bool
 take_name(struct sql_read *r, char **schema, char **name)
 {
+    free(*name); /* a clause that comes twice: the last one counts */
+    free(*schema);
+    *schema = NULL;
     *name = take_ident(r);
     if (!sql_at(r, '.'))
         return *name != NULL;
     sql_read_next(r);
-    free(*schema);
     *schema = *name;
     *name = take_ident(r);
     return *name != NULL;

@@ -162,19 +162,41 @@ parse_path(const char *p, struct sftp_url *u)
     return NULL;
 }
 
+/* So that it is read as the same again: a "%" is a "%" only if it is encoded.
+ */
+static void
+encode(struct buf *b, const char *s)
+{
+    for (; *s != '\0'; s++)
+        if (*s == '%')
+            buf_str(b, "%25");
+        else
+            buf_u8(b, (uint8_t)*s);
+}
+
 static char *
 show(const struct sftp_url *u)
 {
     bool brackets = strchr(u->host, ':') != NULL;
+    const char *path = u->path;
     struct buf b = {0};
 
     buf_str(&b, SCHEME);
     if (u->user != NULL)
         buf_fmt(&b, "%s@", u->user);
-    buf_fmt(&b, brackets ? "[%s]" : "%s", u->host);
+    buf_str(&b, brackets ? "[" : "");
+    encode(&b, u->host);
+    buf_str(&b, brackets ? "]" : "");
     if (u->port != 0)
         buf_fmt(&b, ":%u", u->port);
-    buf_fmt(&b, "%s%s", u->relative ? "/~/" : "", u->path);
+    buf_str(&b, u->relative ? "/~/" : "");
+    /* A folder "~" in the root is not the login directory. */
+    if (!u->relative && strncmp(path, "/~", 2) == 0 &&
+        (path[2] == '/' || path[2] == '\0')) {
+        buf_str(&b, "/%7e");
+        path += 2;
+    }
+    encode(&b, path);
     return buf_take(&b);
 }
 

@@ -117,7 +117,10 @@ rm -r "$REPO/backup/20990101T000000Z"
 expect_exit 1 pitr status --max-backup-age 1ms
 said "newest backup is .* old"
 
-say "the stream is killed"
+say "the stream ends in good order, begins again, and is killed"
+stream_stop
+[ "$STREAM_RC" = 0 ] || fail "stream: exit code $STREAM_RC"
+stream_start
 kill -KILL "$STREAM"
 process_end "$STREAM"
 finds stream_stopped ship_stopped || fail "a killed stream"

@@ -4,7 +4,8 @@
 # that was started here is ended when the test ends, however it ends.  Set
 # PITR to test another program than build/pitr, KEEP=1 to keep the folder,
 # PITR_SERVER_BIN and PITR_TARGET_BIN to run other servers than the machine's
-# mariadbd, as sources (and what else a test starts) and as sandboxes.
+# mariadbd, as sources (and what else a test starts) and as sandboxes; PITR_WRAP
+# to run pitr by another program: PITR_WRAP="valgrind -q --error-exitcode=99".
 set -eu -o pipefail
 shopt -s inherit_errexit
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -16,6 +17,11 @@ export LC_ALL=C TZ=Europe/Berlin
 PITR=${PITR:-$TOP/build/pitr}
 # Sockets have short names, so this is not deep.
 T=$(mktemp -d "${TMPDIR:-/tmp}/pitr-e2e.XXXXXX")
+if [ -n "${PITR_WRAP:-}" ]; then
+    printf '#!/bin/sh\nexec %s %s "$@"\n' "$PITR_WRAP" "$PITR" >"$T/pitr"
+    chmod +x "$T/pitr"
+    PITR=$T/pitr
+fi
 SRC=$T/src/sock
 REPO=$T/repo
 export XDG_STATE_HOME=$T/state # what pitr has seen of repositories

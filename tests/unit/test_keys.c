@@ -371,6 +371,55 @@ test_signing_file(void **state)
     signing_key_free(k);
 }
 
+/* A signing key's file with this text is refused with these words. */
+static void
+signing_refused(const char *text, const char *words)
+{
+    char *path = path_of("bad-signing.key");
+
+    unlink(path);
+    assert_int_equal(file_create(path, 0400, text, strlen(text)), 0);
+    assert_null(signing_key_load(path));
+    assert_error(ERR_KEY, words);
+    free(path);
+}
+
+static void
+test_signing_texts(void **state)
+{
+    struct signing_key *one = signing_key_new(), *other = signing_key_new();
+    char *path = path_of("good-signing.key");
+    char *public = signer_text(signing_key_public(other));
+    struct buf good = {0}, bad = {0};
+    const char *seed, *line;
+
+    (void)state;
+    assert_int_equal(signing_key_save(one, path), 0);
+    assert_int_equal(file_read(path, 4096, &good), 0);
+    seed = strstr(buf_cstr(&good), "seed:");
+    line = strstr(buf_cstr(&good), "public:");
+    assert_non_null(seed);
+    assert_non_null(line);
+    signing_refused("pitr-signing-key 1\n", "without \"public:\"");
+    signing_refused(
+        "pitr-signing-key 1\npublic: pitrs1aaaa\nseed: aaaa\n", "line 2");
+    buf_add(&bad, good.data, (size_t)(seed - buf_cstr(&good)));
+    buf_str(&bad, "seed: aaaa\n");
+    signing_refused(buf_cstr(&bad), "the seed is not 52 characters");
+    /* The line that people compare was exchanged. */
+    buf_reset(&bad);
+    buf_add(&bad, good.data, (size_t)(line - buf_cstr(&good)));
+    buf_fmt(&bad, "public: %s\n%s", public, seed);
+    signing_refused(
+        buf_cstr(&bad), "the seed does not belong to the public key");
+    buf_free(&good);
+    buf_free(&bad);
+    free(public);
+    free(path);
+    signing_key_free(one);
+    signing_key_free(other);
+}
+
 /* Fails with these words. */
 static void
 paper_refused(const char *text, const char *words)
@@ -529,6 +578,7 @@ main(void)
         cmocka_unit_test(test_file_texts),
         cmocka_unit_test(test_every_character),
         cmocka_unit_test(test_signing_file),
+        cmocka_unit_test(test_signing_texts),
         cmocka_unit_test(test_paper),
         cmocka_unit_test(test_vectors),
     };

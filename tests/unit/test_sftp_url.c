@@ -35,7 +35,10 @@ urls_that_are(void **state)
         {"sftp://[::1]:22/p", NULL, "::1", 22, "/p", false,
             "sftp://[::1]:22/p"},
         {"sftp://[fe80::1%25eth0]/p", NULL, "fe80::1%eth0", 0, "/p", false,
-            "sftp://[fe80::1%eth0]/p"},
+            "sftp://[fe80::1%25eth0]/p"},
+        {"sftp://h/50%25", NULL, "h", 0, "/50%", false, "sftp://h/50%25"},
+        {"sftp://h/%7E/p", NULL, "h", 0, "/~/p", false, "sftp://h/%7e/p"},
+        {"sftp://h/~a", NULL, "h", 0, "/~a", false, "sftp://h/~a"},
         {"sftp://h/~/p", NULL, "h", 0, "p", true, "sftp://h/~/p"},
         {"sftp://h/~", NULL, "h", 0, "", true, "sftp://h/~/"},
         {"sftp://h/~/", NULL, "h", 0, "", true, "sftp://h/~/"},
@@ -46,7 +49,7 @@ urls_that_are(void **state)
 
     (void)state;
     for (size_t i = 0; i < NELEM(t); i++) {
-        struct sftp_url u;
+        struct sftp_url u, again;
 
         assert_int_equal(sftp_url_parse(t[i].text, &u), 0);
         if (t[i].user == NULL)
@@ -58,6 +61,11 @@ urls_that_are(void **state)
         assert_string_equal(u.path, t[i].path);
         assert_int_equal(u.relative, t[i].relative);
         assert_string_equal(u.shown, t[i].shown);
+        assert_int_equal(sftp_url_parse(u.shown, &again), 0);
+        assert_string_equal(again.path, t[i].path);
+        assert_int_equal(again.relative, t[i].relative);
+        assert_string_equal(again.shown, t[i].shown);
+        sftp_url_free(&again);
         sftp_url_free(&u);
     }
 }
