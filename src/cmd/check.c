@@ -276,6 +276,18 @@ tail_has(struct repo *r, const struct gtid *marker)
     return rc;
 }
 
+int
+check_arrives(struct repo *r, const struct check_marker *m)
+{
+    uint64_t begun = time_mono_us();
+    int there;
+
+    while ((there = tail_has(r, &m->gtid)) == 0 &&
+        time_mono_us() - begun < m->wait_us && !stop_sleep_us(300000))
+        continue;
+    return there;
+}
+
 static int
 write_marker(struct db *db, struct gtid *out)
 {
@@ -297,11 +309,10 @@ write_marker(struct db *db, struct gtid *out)
 }
 
 static void
-check_marker(
-    const struct check *o, struct db *db, struct repo *r, struct findings *f)
+check_stream(
+    struct db *db, struct repo *r, struct findings *f, struct check_marker *m)
 {
     uint64_t begun = time_mono_us();
-    struct gtid marker;
     char text[GTID_TEXT], took[TIME_TEXT];
     int there = 0, running = repo_is_locked(r, "stream");
 
@@ -316,26 +327,25 @@ check_marker(
         check_fault(f);
         return;
     }
-    if (write_marker(db, &marker) < 0) {
+    if (write_marker(db, &m->gtid) < 0) {
         check_fault(f);
         return;
     }
-    while ((there = tail_has(r, &marker)) == 0 &&
-        time_mono_us() - begun < o->wait_us && !stop_sleep_us(300000))
-        continue;
+    there = check_arrives(r, m);
     if (there == 0) {
         err_set(ERR_FAILED,
             "the marker %s has not arrived in the repository "
             "within %s",
-            gtid_text(&marker, text), time_span(o->wait_us, took));
+            gtid_text(&m->gtid, text), time_span(m->wait_us, took));
         err_hint("Look at what \"pitr stream\" says; it may have lost the "
                  "server, or lag.");
     }
+    m->arrived = there > 0;
     if (there <= 0)
         check_fault(f);
     else
         check_good(f, "a marker (GTID %s) was in the repository after %s",
-            gtid_text(&marker, text), time_span(time_mono_us() - begun, took));
+            gtid_text(&m->gtid, text), time_span(time_mono_us() - begun, took));
 }
 
 static struct repo *
@@ -437,6 +447,7 @@ check_run(void *arg)
     const struct conf_server *s = cmd_section(&o->common);
     struct findings f = {0};
     struct cmd_conn conn = {0};
+    struct check_marker marker = {.wait_us = o->wait_us};
     struct repo *repo;
     struct db *db;
 
@@ -455,8 +466,8 @@ check_run(void *arg)
     }
     repo = check_repository(s, &f);
     if (db != NULL && repo != NULL)
-        check_marker(o, db, repo, &f);
-    check_vaults(s, &f);
+        check_stream(db, repo, &f, &marker);
+    check_vaults(s, &marker, &f);
     db_close(db);
     repo_close(repo);
     cmd_conn_free(&conn);

@@ -8,6 +8,8 @@
 #include "pitr/conf.h"
 #include "pitr/db.h"
 #include "pitr/err.h"
+#include "pitr/gtid.h"
+#include "pitr/repo.h"
 
 /* What was found so far. */
 struct findings {
@@ -25,7 +27,17 @@ int check_variable(struct db *db, const char *name, char **out);
 /* check_semisync.c: does the server wait, and for whom? */
 void check_semisync(
     struct db *db, const struct conf_server *s, struct findings *f);
+/* What was written to the server's log, and has to get everywhere. */
+struct check_marker {
+    struct gtid gtid;
+    bool arrived; /* in the repository */
+    uint64_t wait_us;
+};
+/* Has the log of r it, within its time?  1, 0, -1. */
+int check_arrives(struct repo *r, const struct check_marker *m);
+
 /* check_vaults.c */
-void check_vaults(const struct conf_server *s, struct findings *f);
+void check_vaults(const struct conf_server *s, const struct check_marker *m,
+    struct findings *f);
 
 #endif

@@ -1,6 +1,6 @@
 /*
  * check_vaults.c -- each vault: is it there, ours, may it only be added to, is
- * what it says durable, has it room?
+ * what it says durable, has it room; and does what the server logs get there?
  */
 #include <stdlib.h>
 #include <string.h>
@@ -53,10 +53,47 @@ check_append_only(const char *url, struct store *store, struct findings *f)
             f, "%s: append-only, nothing there can be removed from here", url);
 }
 
+/*
+ * An account that may only add could not take back what would be written to
+ * try it.  So what shows that it can be written to is what is written there
+ * anyway: the marker, by whoever ships.
+ */
+static void
+check_arrival(const char *url, struct repo *here, struct repo *there,
+    const struct check_marker *m, struct findings *f)
+{
+    char *name = ship_state_name(url), took[TIME_TEXT];
+    uint64_t begun = time_mono_us();
+    int runs = repo_is_locked(here, name), has;
+
+    free(name);
+    if (runs < 0) {
+        check_fault(f);
+    } else if (runs == 0) {
+        check_doubt(f,
+            "%s: nobody ships there now; whether it can be written to is told "
+            "by \"pitr ship --once\"",
+            url);
+    } else if (m->arrived) {
+        if ((has = check_arrives(there, m)) == 0) {
+            err_set(ERR_FAILED,
+                "%s: the marker has not arrived there within %s", url,
+                time_span(m->wait_us, took));
+            err_hint("\"pitr status\" and the log of \"pitr stream\" say "
+                     "what went wrong with that vault last.");
+        }
+        if (has <= 0)
+            check_fault(f);
+        else
+            check_good(f, "%s: the marker was there after %s more", url,
+                time_span(time_mono_us() - begun, took));
+    }
+}
+
 /* Takes the store. */
 static void
 check_whose(const char *url, const struct conf_server *s, struct store *store,
-    struct findings *f)
+    const struct check_marker *m, struct findings *f)
 {
     struct repo *here = NULL, *there = NULL;
     uint64_t size;
@@ -81,13 +118,15 @@ check_whose(const char *url, const struct conf_server *s, struct store *store,
         check_fault(f);
     } else {
         check_good(f, "%s: reached, and it is this repository's", url);
+        check_arrival(url, here, there, m, f);
     }
     repo_close(here);
     repo_close(there);
 }
 
 static void
-check_one(const char *url, const struct conf_server *s, struct findings *f)
+check_one(const char *url, const struct conf_server *s,
+    const struct check_marker *m, struct findings *f)
 {
     struct store_sftp_conf ssh = vaults_ssh(s);
     bool waits = s->acknowledge != NULL && strcmp(s->acknowledge, "vault") == 0;
@@ -104,17 +143,18 @@ check_one(const char *url, const struct conf_server *s, struct findings *f)
     else
         check_room(url, &room, waits, f);
     check_append_only(url, store, f);
-    check_whose(url, s, store, f);
+    check_whose(url, s, store, m, f);
 }
 
 void
-check_vaults(const struct conf_server *s, struct findings *f)
+check_vaults(const struct conf_server *s, const struct check_marker *m,
+    struct findings *f)
 {
     size_t n;
     char **url = vaults_list(s, &n);
 
     for (size_t i = 0; i < n; i++) {
-        check_one(url[i], s, f);
+        check_one(url[i], s, m, f);
         free(url[i]);
     }
     free(url);

@@ -54,7 +54,8 @@ found 20
 pitr check >"$T/said" 2>&1 || true
 said "ok .*wait_point=AFTER_SYNC" "ok .*waits for pitr alone" \
     "ok .*append-only" "ok .*reached, and it is this" \
-    "ok .*are left there, and what is written is synced"
+    "ok .*are left there, and what is written is synced" \
+    "ok .*the marker was there after"
 expect_exit 0 pitr status --metrics-file "$T/pitr.prom"
 said "^src: fine" "backup .*500 rows" "stream .*connected" \
     "semi-sync .*waits for it" "vault .*up to date" "head .*\." "GTID 0-1-"
@@ -126,6 +127,8 @@ process_end "$STREAM"
 finds stream_stopped ship_stopped || fail "a killed stream"
 expect_exit 1 pitr status
 said "stream has stopped"
+expect_exit 1 pitr check
+said "no stream is running" "nobody ships there now"
 
 say "a gap, until there is a backup again"
 sql "$SRC" "INSERT INTO d.t VALUES (2000)"

@@ -174,6 +174,8 @@ streamed
 wait_until 20 grep -q "it is tried again" "$T/stream.log" ||
     fail "the stream does not warn"
 process_lives "$STREAM" || fail "the stream ended with the vault"
+expect_exit 1 pitr check --wait 1s
+said "the marker has not arrived there within"
 mount -o remount,size=16m "$mounted"
 stream_stop
 [ "$STREAM_RC" = 3 ] || fail "exit code $STREAM_RC of a stream that warned"
