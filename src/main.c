@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "cmd/cmd.h"
@@ -12,6 +14,7 @@
 #include "pitr/log.h"
 #include "pitr/mem.h"
 #include "pitr/stop.h"
+#include "pitr/utf8.h"
 
 static const struct command *const commands[] = {&cmd_keygen, &cmd_init,
     &cmd_check, &cmd_backup, &cmd_stream, &cmd_ship, &cmd_list, &cmd_status,
@@ -67,15 +70,33 @@ exit_code(int rc)
 {
     const char *hint = err_hint_text();
     size_t n = strlen(hint);
+    char *text;
 
     if (rc == 0)
         return log_warnings() > 0 ? ERR_WARNINGS : 0;
-    fprintf(stderr, "pitr: %s\n", err_text());
-    if (n > 0)
-        fprintf(stderr, "%s%s", hint, hint[n - 1] == '\n' ? "" : "\n");
+    text = xasprintf("pitr: %s\n%s%s", err_text(), hint,
+        n == 0 || hint[n - 1] == '\n' ? "" : "\n");
+    utf8_harmless(text, strlen(text));
+    fputs(text, stderr);
+    free(text);
     if (stop_asked())
         return 128 + stop_signal();
     return err_kind() == ERR_NONE ? ERR_FAILED : (int)err_kind();
+}
+
+/* What is secret is kept out of core files one by one; what libraries make of
+ * it is not.  Whom root of the machine lets look into the process is another
+ * matter. */
+static void
+no_core(void)
+{
+    struct rlimit none;
+
+    if (getrlimit(RLIMIT_CORE, &none) == 0) {
+        none.rlim_cur = 0;
+        setrlimit(RLIMIT_CORE, &none);
+    }
+    prctl(PR_SET_DUMPABLE, 0);
 }
 
 int
@@ -90,6 +111,7 @@ main(int argc, char **argv)
         help(argc < 2 ? stderr : stdout);
         return argc < 2 ? ERR_USAGE : 0;
     }
+    no_core();
     log_setup(LOG_NORMAL);
     stop_setup();
     if (keys_setup() < 0)

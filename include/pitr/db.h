@@ -68,6 +68,8 @@ int db_query(struct db *db, struct db_result *out, const char *fmt, ...)
     PRINTF(3, 4);
 void db_result_free(struct db_result *r);
 const char *db_cell(const struct db_result *r, size_t row, size_t col);
+/* Where a server has no reason to say NULL: then, and beyond the end, "". */
+const char *db_text(const struct db_result *r, size_t row, size_t col);
 /* Column by its name (case-insensitive); NULL if NULL or no such column. */
 const char *db_cell_by(const struct db_result *r, size_t row,
     const char *column);

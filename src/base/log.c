@@ -13,6 +13,7 @@
 
 #include "pitr/buf.h"
 #include "pitr/log.h"
+#include "pitr/utf8.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static atomic_int level = LOG_NORMAL;
@@ -39,16 +40,6 @@ log_set_hooks(void (*before)(void), void (*after)(void))
     hook_before = before;
     hook_after = after;
     pthread_mutex_unlock(&lock);
-}
-
-/* Names from a server or a vault may hold what would drive a terminal. */
-static void
-make_harmless(uint8_t *p, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        if ((p[i] < 0x20 && p[i] != '\n' && p[i] != '\t') || p[i] == 0x7F)
-            p[i] = '?';
-    }
 }
 
 static void
@@ -97,7 +88,7 @@ emit(const char *prefix, const char *fmt, va_list ap)
     buf_str(&line, prefix);
     buf_reserve(&line, (size_t)n + 2);
     vsnprintf((char *)line.data + line.len, (size_t)n + 1, fmt, ap);
-    make_harmless(line.data + line.len, (size_t)n);
+    utf8_harmless(line.data + line.len, (size_t)n);
     line.len += (size_t)n;
     buf_u8(&line, '\n');
 

@@ -80,13 +80,13 @@ caught_ask(struct stream *s)
     if (db_query(s->side, &r,
             "SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS UNSIGNED), "
             "@@global.gtid_binlog_pos, @@global.gtid_slave_pos") < 0 ||
-        gtid_pos_parse(db_cell(&r, 0, 1), &is) < 0 ||
-        gtid_pos_parse(db_cell(&r, 0, 2), &applied) < 0)
+        gtid_pos_parse(db_text(&r, 0, 1), &is) < 0 ||
+        gtid_pos_parse(db_text(&r, 0, 2), &applied) < 0)
         goto out;
     for (size_t i = 0; i < is.n; i++)
         if (!have_already(&is.v[i], have, &applied))
             gtid_pos_set(&c->missing, &is.v[i]);
-    c->moment_us = strtoull(db_cell(&r, 0, 0), NULL, 10);
+    c->moment_us = strtoull(db_text(&r, 0, 0), NULL, 10);
     caught_settle(c);
     rc = 0;
 

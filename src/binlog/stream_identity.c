@@ -189,13 +189,13 @@ check_files(struct db *db, const struct segment_state *state,
         goto out;
     rc = 2;
     for (size_t i = 0; i < r.rows; i++) {
-        if (strcmp(db_cell(&r, i, 0), file) != 0)
+        if (strcmp(db_text(&r, i, 0), file) != 0)
             continue;
         rc = check_place(
-            db, state, strtoull(db_cell(&r, i, 1), NULL, 10), newest, why);
+            db, state, strtoull(db_text(&r, i, 1), NULL, 10), newest, why);
         goto out;
     }
-    last = r.rows > 0 ? db_cell(&r, r.rows - 1, 0) : "";
+    last = r.rows > 0 ? db_text(&r, r.rows - 1, 0) : "";
     if (file_number(last, file) != 0 &&
         file_number(last, file) < file_number(file, file)) {
         *why = xasprintf("the server's newest file is %s, but %s was read "

@@ -64,8 +64,8 @@ origin_now(struct db *db, struct origin *o)
 
     if (db_query(db, &r, "SHOW MASTER STATUS") < 0)
         goto out;
-    origin_set(o, SEGMENT_FIRST, r.rows > 0 ? db_cell(&r, 0, 0) : "",
-        r.rows > 0 ? strtoull(db_cell(&r, 0, 1), NULL, 10) : 0);
+    origin_set(o, SEGMENT_FIRST, r.rows > 0 ? db_text(&r, 0, 0) : "",
+        r.rows > 0 ? strtoull(db_text(&r, 0, 1), NULL, 10) : 0);
     if ((rc = origin_read_gtid(db, o)) != 0)
         goto out;
     /* Then without the place, which only serves to tell logs apart. */
@@ -95,7 +95,7 @@ origin_gap(struct db *db, struct origin *o, enum segment_cause cause,
         err_set(ERR_FAILED, "%s: the server has no binary log", db_where(db));
         goto out;
     }
-    origin_set(o, cause, db_cell(&r, 0, 0), 4);
+    origin_set(o, cause, db_text(&r, 0, 0), 4);
     if ((rc = origin_read_gtid(db, o)) < 0)
         goto out;
     if (rc == 0) {

@@ -103,13 +103,13 @@ semisync_ask(struct stream *s)
     if (db_query(s->side, &r,
             "SHOW GLOBAL VARIABLES LIKE 'rpl_semi_sync_master_enabled'") < 0)
         return -1;
-    s->semi.enabled = r.rows > 0 && strcasecmp(db_cell(&r, 0, 1), "ON") == 0;
+    s->semi.enabled = r.rows > 0 && strcasecmp(db_text(&r, 0, 1), "ON") == 0;
     db_result_free(&r);
     if (db_query(s->side, &r,
             "SHOW GLOBAL STATUS LIKE 'Rpl_semi_sync_master_%%'") < 0)
         return -1;
     for (size_t i = 0; i < r.rows; i++) {
-        const char *name = db_cell(&r, i, 0), *value = db_cell(&r, i, 1);
+        const char *name = db_text(&r, i, 0), *value = db_text(&r, i, 1);
 
         if (strcasecmp(name, "Rpl_semi_sync_master_status") == 0)
             on = strcasecmp(value, "ON") == 0;

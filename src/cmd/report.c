@@ -8,6 +8,7 @@
 #include "pitr/err.h"
 #include "pitr/mem.h"
 #include "pitr/times.h"
+#include "pitr/utf8.h"
 
 char *
 report_group(const struct event_gtid *g)
@@ -36,6 +37,7 @@ report_recipients(const struct repo *r, struct buf *out)
 int
 report_out(const struct buf *text)
 {
+    utf8_harmless(text->data, text->len);
     if (fwrite(text->data, 1, text->len, stdout) != text->len ||
         fflush(stdout) != 0)
         return err_sys(ERR_FAILED, "cannot write to standard output");

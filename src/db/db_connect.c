@@ -1,13 +1,17 @@
 /*
  * db_connect.c -- opening a connection and setting its session up.
  */
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include "db_internal.h"
 #include "pitr/mem.h"
+#include "pitr/secret.h"
 
 /* Rows and events of up to 1 GiB, with what the protocol puts around them. */
 #define PACKET_MAX ((size_t)1200 << 20)
@@ -45,6 +49,32 @@ set_bool(MYSQL *m, enum mysql_option option, bool value)
     mysql_options(m, option, &v);
 }
 
+/* Connector/C takes "localhost" for the socket; a port says otherwise. */
+static bool
+wants_tcp(const struct db_conf *conf)
+{
+    return conf->socket == NULL && conf->host != NULL &&
+        (conf->port != 0 || strcmp(conf->host, "localhost") != 0);
+}
+
+/*
+ * A server chooses how its client proves who it is, and could choose a way in
+ * which the password is sent as it is.  Only one that nobody can pass for may
+ * do that.  (Older libraries cannot be told.)
+ */
+static void
+set_plugins(MYSQL *m, const struct db_conf *conf)
+{
+#if HAVE_DECL_MARIADB_OPT_RESTRICTED_AUTH
+    if (wants_tcp(conf) && !conf->ssl_verify)
+        mysql_optionsv(m, MARIADB_OPT_RESTRICTED_AUTH,
+            "mysql_native_password,client_ed25519,parsec,auth_gssapi_client");
+#else
+    (void)m;
+    (void)conf;
+#endif
+}
+
 static void
 set_options(MYSQL *m, const struct db_conf *conf, const char *role)
 {
@@ -70,14 +100,20 @@ set_options(MYSQL *m, const struct db_conf *conf, const char *role)
         set_bool(m, MYSQL_OPT_SSL_ENFORCE, true);
     /* Said in both cases: from Connector/C 3.4 on it is on by default. */
     set_bool(m, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, conf->ssl_verify);
+    set_plugins(m, conf);
 }
 
-/* Connector/C takes "localhost" for the socket; a port says otherwise. */
-static bool
-wants_tcp(const struct db_conf *conf)
+/* A statement may take as long as it likes, but the machine has to be there:
+ * after two minutes without a sign of it the connection is lost. */
+static void
+watch_line(my_socket fd)
 {
-    return conf->socket == NULL && conf->host != NULL &&
-        (conf->port != 0 || strcmp(conf->host, "localhost") != 0);
+    static const int on = 1, idle_s = 60, every_s = 10, probes = 6;
+
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every_s, sizeof every_s);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
 }
 
 static int
@@ -98,6 +134,11 @@ real_connect(struct db *db, const struct db_conf *conf)
             conf->password ? conf->password->p : NULL, NULL, conf->port,
             conf->socket, 0) == NULL)
         return db_fail(db, "cannot connect");
+    /* The library's own copy, in memory like any other. */
+    if (m->passwd != NULL)
+        secret_wipe(m->passwd, strlen(m->passwd));
+    if (wants_tcp(conf))
+        watch_line(mysql_get_socket(m));
     if ((conf->ssl || conf->ssl_verify) && mysql_get_ssl_cipher(m) == NULL)
         return err_set(ERR_FAILED,
             "%s (%s): the connection is not encrypted, but ssl is required",

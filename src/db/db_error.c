@@ -6,11 +6,13 @@
 #include <errmsg.h>
 #include <mysqld_error.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
 #include "db_internal.h"
 #include "pitr/mem.h"
+#include "pitr/utf8.h"
 
 struct advice {
     unsigned number;
@@ -108,15 +110,29 @@ db_errno_is_lost(unsigned number)
     return a != NULL && a->kind == ERR_UNREACHABLE;
 }
 
+/* One line of what may be anything. */
+static char *
+one_line(const char *text)
+{
+    char *line = xstrdup(text != NULL && *text ? text : "unknown error");
+
+    utf8_harmless(line, strlen(line));
+    for (char *p = line; *p != '\0'; p++)
+        if (*p == '\n' || *p == '\t')
+            *p = ' ';
+    return line;
+}
+
 int
 db_fail_with(struct db *db, unsigned number, const char *text, const char *what)
 {
     const struct advice *a = advice_of(number);
+    char *line = one_line(text);
 
     db->last_errno = number;
     err_set(a ? a->kind : ERR_FAILED, "%s (%s): %s%s%s (%u)", db->role,
-        db->where, what ? what : "", what ? ": " : "",
-        text != NULL && *text ? text : "unknown error", number);
+        db->where, what ? what : "", what ? ": " : "", line, number);
+    free(line);
     if (a != NULL && a->hint != NULL)
         err_hint("%s", a->hint);
     return -1;

@@ -13,6 +13,11 @@
 #include "db_internal.h"
 #include "pitr/mem.h"
 
+/* What a server may answer at most where all of it is kept, and where nothing
+ * of it is wanted. */
+#define RESULT_MAX ((size_t)512 << 20)
+#define UNWANTED_ROWS_MAX 1000000
+
 /* The statement of a printf format; its length in *n. */
 static char *
 sql_format(const char *fmt, va_list ap, size_t *n)
@@ -36,18 +41,32 @@ send_query(struct db *db, const char *sql, size_t n)
     return 0;
 }
 
+/* It may go on for ever: what is still to come is not waited for. */
+static int
+too_long(struct db *db)
+{
+    db_break(db);
+    return err_set(ERR_FAILED, "%s (%s): the server's answer does not end",
+        db->role, db->where);
+}
+
 /* Read off every result that is still to come (CALL has several). */
 static int
 drain(struct db *db, const char *sql, size_t n)
 {
+    uint64_t rows = 0;
     int more;
 
     do {
         MYSQL_RES *res = mysql_use_result(db->mysql);
         if (res != NULL) {
-            while (mysql_fetch_row(res) != NULL)
-                ;
+            while (rows < UNWANTED_ROWS_MAX && mysql_fetch_row(res) != NULL)
+                rows++;
+            if (rows == UNWANTED_ROWS_MAX)
+                too_long(db);
             mysql_free_result(res);
+            if (rows == UNWANTED_ROWS_MAX)
+                return -1;
         }
         if (mysql_errno(db->mysql) != 0)
             return db_fail_sql(db, sql, n);
@@ -92,10 +111,13 @@ result_names(struct db_result *out, MYSQL_RES *res)
         out->name[i] = xstrdup(field[i].name);
 }
 
-static void
+/* Returns about how much memory the row takes. */
+static size_t
 result_add(
     struct db_result *out, size_t *cap, char **cell, const unsigned long *len)
 {
+    size_t took = 0;
+
     if (out->rows == *cap) {
         *cap = *cap ? *cap * 2 : 8;
         out->cell = xrealloc(out->cell, *cap * out->cols * sizeof *out->cell);
@@ -105,6 +127,8 @@ result_add(
         size_t at = out->rows * out->cols + i;
         out->cell[at] = cell[i] ? xstrndup("", 0) : NULL;
         out->len[at] = cell[i] ? len[i] : 0;
+        took += sizeof *out->cell + sizeof *out->len + 2 * sizeof(void *) +
+            (cell[i] ? len[i] : 0);
         if (cell[i] != NULL) {
             out->cell[at] = xrealloc(out->cell[at], len[i] + 1);
             memcpy(out->cell[at], cell[i], len[i]);
@@ -112,6 +136,7 @@ result_add(
         }
     }
     out->rows++;
+    return took;
 }
 
 static int
@@ -119,7 +144,7 @@ query_bytes(struct db *db, struct db_result *out, const char *sql, size_t n)
 {
     MYSQL_RES *res;
     MYSQL_ROW row;
-    size_t cap = 0;
+    size_t cap = 0, held = 0;
 
     memset(out, 0, sizeof *out);
     if (send_query(db, sql, n) < 0)
@@ -130,10 +155,13 @@ query_bytes(struct db *db, struct db_result *out, const char *sql, size_t n)
         return drain(db, sql, n);
     }
     result_names(out, res);
-    while ((row = mysql_fetch_row(res)) != NULL)
-        result_add(out, &cap, row, mysql_fetch_lengths(res));
-    if (mysql_errno(db->mysql) != 0) {
-        db_fail_sql(db, sql, n);
+    while (held < RESULT_MAX && (row = mysql_fetch_row(res)) != NULL)
+        held += result_add(out, &cap, row, mysql_fetch_lengths(res));
+    if (held >= RESULT_MAX || mysql_errno(db->mysql) != 0) {
+        if (held >= RESULT_MAX)
+            too_long(db);
+        else
+            db_fail_sql(db, sql, n);
         mysql_free_result(res);
         db_result_free(out);
         return -1;
@@ -180,6 +208,14 @@ db_cell(const struct db_result *r, size_t row, size_t col)
     if (row >= r->rows || col >= r->cols)
         return NULL;
     return r->cell[row * r->cols + col];
+}
+
+const char *
+db_text(const struct db_result *r, size_t row, size_t col)
+{
+    const char *s = db_cell(r, row, col);
+
+    return s == NULL ? "" : s;
 }
 
 const char *

@@ -113,7 +113,7 @@ dump_pos_now(struct db *db, struct dump_pos *out)
         db_result_free(&r);
         return err_set(ERR_FAILED, "the server writes no binary log");
     }
-    dump_pos_set(out, db_cell(&r, 0, 0), strtoull(db_cell(&r, 0, 1), NULL, 10));
+    dump_pos_set(out, db_cell(&r, 0, 0), strtoull(db_text(&r, 0, 1), NULL, 10));
     db_result_free(&r);
     return 0;
 }
@@ -169,7 +169,7 @@ require_log(struct dump *d)
     }
     if (db_query(d->main, &r, "SHOW GLOBAL STATUS LIKE 'Slaves_running'") < 0)
         return -1;
-    replica = r.rows == 1 ? strtoull(db_cell(&r, 0, 1), NULL, 10) : 0;
+    replica = r.rows == 1 ? strtoull(db_text(&r, 0, 1), NULL, 10) : 0;
     db_result_free(&r);
     if (replica > 0 && updates == 0) {
         d->log_incomplete = true;

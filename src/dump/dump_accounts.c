@@ -104,14 +104,14 @@ read_proxies(struct dump *d, const struct account *a)
         struct buf b = {0};
 
         buf_str(&b, "GRANT PROXY ON ");
-        db_ident(&b, db_cell(&r, i, 0));
+        db_ident(&b, db_text(&r, i, 0));
         buf_str(&b, "@");
-        db_ident(&b, db_cell(&r, i, 1));
+        db_ident(&b, db_text(&r, i, 1));
         buf_str(&b, " TO ");
         db_ident(&b, a->user);
         buf_str(&b, "@");
         db_ident(&b, a->host);
-        if (strcmp(db_cell(&r, i, 2), "0") != 0)
+        if (strcmp(db_text(&r, i, 2), "0") != 0)
             buf_str(&b, " WITH GRANT OPTION");
         object_add(&d->grants, SCHEMA_GRANT, a->quoted, buf_cstr(&b), NULL);
         buf_free(&b);
@@ -131,7 +131,7 @@ read_grants(struct dump *d, const struct account *a)
     if (db_query(d->lock, &r, "SHOW GRANTS FOR %s", a->quoted) < 0)
         return -1;
     for (size_t i = 0; i < r.rows; i++) {
-        const char *printed = db_cell(&r, i, 0);
+        const char *printed = db_text(&r, i, 0);
         char *sql;
 
         if (strncmp(printed, "GRANT PROXY ", 12) == 0)
@@ -153,7 +153,7 @@ read_user(struct dump *d, const struct account *a)
 
     if (db_query(d->lock, &r, "SHOW CREATE USER %s", a->quoted) < 0)
         return not_loaded(d, a->quoted) ? 0 : -1;
-    sql = escape_required(a, db_cell(&r, 0, 0));
+    sql = escape_required(a, db_text(&r, 0, 0));
     object_add(&d->accounts, SCHEMA_USER, a->quoted, sql, a->since);
     free(sql);
     db_result_free(&r);
@@ -216,8 +216,8 @@ dump_accounts_read(struct dump *d)
         return err_wrap("reading the accounts");
     for (size_t i = 0; rc == 0 && i < r.rows; i++) {
         const char *role = db_cell(&r, i, 2);
-        struct account a = {.user = db_cell(&r, i, 0),
-            .host = db_cell(&r, i, 1),
+        struct account a = {.user = db_text(&r, i, 0),
+            .host = db_text(&r, i, 1),
             .is_role = role != NULL && strcmp(role, "0") != 0 &&
                 strcmp(role, "false") != 0,
             .since = db_cell(&r, i, 3)};

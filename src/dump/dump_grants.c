@@ -56,7 +56,7 @@ dump_missing_grants(struct db *db, struct buf *out)
         bool have = needed[i].since > db_version(db);
 
         for (size_t k = 0; !have && k < r.rows; k++)
-            have = strcasecmp(needed[i].name, db_cell(&r, k, 0)) == 0;
+            have = strcasecmp(needed[i].name, db_text(&r, k, 0)) == 0;
         if (!have)
             buf_fmt(out, "%s\n", needed[i].name);
     }

@@ -108,8 +108,8 @@ dump_hint_blocker(struct dump *d)
         if (r.rows == 1)
             hint = xasprintf("The oldest transaction is probably in the way: "
                              "connection %s of %s@%s, %s s, %s.",
-                db_cell(&r, 0, 0), db_cell(&r, 0, 1), db_cell(&r, 0, 2),
-                db_cell(&r, 0, 3), db_cell(&r, 0, 4));
+                db_text(&r, 0, 0), db_text(&r, 0, 1), db_text(&r, 0, 2),
+                db_text(&r, 0, 3), db_text(&r, 0, 4));
         db_result_free(&r);
     }
     err_clear();

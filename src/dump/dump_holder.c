@@ -113,7 +113,7 @@ somebody_waits(struct dump *d)
     if (found)
         log_info("DDL is no longer kept out, connection %s would wait too "
                  "long (%s): %s; the log is watched instead",
-            db_cell(&r, 0, 0), db_cell(&r, 0, 1),
+            db_text(&r, 0, 0), db_text(&r, 0, 1),
             db_cell(&r, 0, 2) != NULL ? db_cell(&r, 0, 2) : "");
     db_result_free(&r);
     return found;

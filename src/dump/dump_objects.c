@@ -39,6 +39,17 @@ show_of(enum schema_kind kind)
     return NULL;
 }
 
+int
+dump_definition(const struct db_result *r, const char *name, char **sql)
+{
+    const char *s = db_text(r, 0, 1);
+
+    if (*s == '\0')
+        return err_set(ERR_FAILED, "the server gave no definition of %s", name);
+    *sql = xstrdup(s);
+    return 0;
+}
+
 static char *
 text_of(const struct db_result *r, const char *column)
 {
@@ -108,8 +119,8 @@ write_each(struct dump *d, struct schema_writer *w, enum schema_kind kind,
     for (size_t i = 0; rc == 0 && i < list->rows; i++) {
         struct schema_object o = {
             .kind = kind,
-            .schema = xstrdup(db_cell(list, i, 0)),
-            .name = xstrdup(db_cell(list, i, 1)),
+            .schema = xstrdup(db_text(list, i, 0)),
+            .name = xstrdup(db_text(list, i, 1)),
             .definer = xstrdup(db_cell(list, i, 2)),
             .extra = xstrdup(db_cell(list, i, 3)),
         };
@@ -198,17 +209,17 @@ dump_events_write(struct dump *d, struct schema_writer *w)
 static char *
 sequence_state(const char *name, const struct db_result *r)
 {
-    int64_t next = strtoll(db_cell(r, 0, 0), NULL, 10);
-    int64_t start = strtoll(db_cell(r, 0, 1), NULL, 10);
-    int64_t step = strtoll(db_cell(r, 0, 2), NULL, 10);
-    uint64_t round = strtoull(db_cell(r, 0, 3), NULL, 10);
+    int64_t next = strtoll(db_text(r, 0, 0), NULL, 10);
+    int64_t start = strtoll(db_text(r, 0, 1), NULL, 10);
+    int64_t step = strtoll(db_text(r, 0, 2), NULL, 10);
+    uint64_t round = strtoull(db_text(r, 0, 3), NULL, 10);
     bool behind = step < 0 ? next > start : next < start;
 
     if (round == 0 && behind)
         return xasprintf(
-            "ALTER SEQUENCE %s RESTART WITH %s", name, db_cell(r, 0, 0));
+            "ALTER SEQUENCE %s RESTART WITH %s", name, db_text(r, 0, 0));
     return xasprintf(
-        "SELECT SETVAL(%s, %s, 0, %" PRIu64 ")", name, db_cell(r, 0, 0), round);
+        "SELECT SETVAL(%s, %s, 0, %" PRIu64 ")", name, db_text(r, 0, 0), round);
 }
 
 static int
@@ -220,7 +231,10 @@ read_sequence(struct dump *d, struct schema_object *o)
 
     if (db_query(d->main, &r, "SHOW CREATE SEQUENCE %s", name) < 0)
         goto out;
-    o->sql = xstrdup(db_cell(&r, 0, 1));
+    if (dump_definition(&r, name, &o->sql) < 0) {
+        db_result_free(&r);
+        goto out;
+    }
     db_result_free(&r);
     if (db_query(d->main, &r,
             "SELECT next_not_cached_value, start_value, increment, cycle_count"
@@ -253,8 +267,8 @@ dump_sequences_write(struct dump *d, struct schema_writer *w)
         struct schema_object o = {
             .kind = SCHEMA_SEQUENCE,
             .table = UINT32_MAX,
-            .schema = xstrdup(db_cell(&list, i, 0)),
-            .name = xstrdup(db_cell(&list, i, 1)),
+            .schema = xstrdup(db_text(&list, i, 0)),
+            .name = xstrdup(db_text(&list, i, 1)),
         };
 
         rc = read_sequence(d, &o);

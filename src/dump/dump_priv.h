@@ -192,6 +192,8 @@ int dump_views_write(struct dump *d, struct schema_writer *w);
 int dump_triggers_write(struct dump *d, struct schema_writer *w);
 int dump_events_write(struct dump *d, struct schema_writer *w);
 int dump_sequences_write(struct dump *d, struct schema_writer *w);
+/* The second cell of SHOW CREATE ...; owned. */
+int dump_definition(const struct db_result *r, const char *name, char **sql);
 int dump_accounts_read(struct dump *d);
 void dump_objects_free(struct dump_objects *o);
 

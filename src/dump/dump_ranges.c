@@ -89,9 +89,9 @@ key_find(struct dump *d, const struct dump_table *t, struct key *k)
         goto out;
     rc = 0;
     if (r.rows == 1) {
-        db_ident(&ident, db_cell(&r, 0, 0));
+        db_ident(&ident, db_text(&r, 0, 0));
         k->ident = buf_take(&ident);
-        k->is_unsigned = strcmp(db_cell(&r, 0, 1), "1") == 0;
+        k->is_unsigned = strcmp(db_text(&r, 0, 1), "1") == 0;
         rc = 1;
     }
     db_result_free(&r);
@@ -115,7 +115,7 @@ key_bounds(struct dump *d, const char *table, struct key *k)
         return -1;
     if (db_cell(&r, 0, 0) != NULL) {
         k->min = image_of(db_cell(&r, 0, 0), k->is_unsigned);
-        k->max = image_of(db_cell(&r, 0, 1), k->is_unsigned);
+        k->max = image_of(db_text(&r, 0, 1), k->is_unsigned);
         rc = 1;
     }
     db_result_free(&r);

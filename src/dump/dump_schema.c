@@ -41,16 +41,17 @@ write_databases(struct dump *d, struct schema_writer *w)
         struct schema_object o = {.kind = SCHEMA_DATABASE, .table = UINT32_MAX};
         struct buf ident = {0};
 
-        db_ident(&ident, db_cell(&list, i, 0));
+        db_ident(&ident, db_text(&list, i, 0));
         if (db_query(d->main, &r, "SHOW CREATE DATABASE %s", buf_cstr(&ident)) <
             0) {
-            rc = err_wrap("database %s", db_cell(&list, i, 0));
+            rc = err_wrap("database %s", db_text(&list, i, 0));
         } else {
-            o.name = xstrdup(db_cell(&list, i, 0));
+            o.name = xstrdup(db_text(&list, i, 0));
             o.schema = xstrdup("");
-            o.sql = xstrdup(db_cell(&r, 0, 1));
+            rc = dump_definition(&r, o.name, &o.sql);
             db_result_free(&r);
-            rc = schema_write(w, &o);
+            if (rc == 0)
+                rc = schema_write(w, &o);
         }
         buf_free(&ident);
         schema_object_free(&o);
@@ -72,9 +73,10 @@ write_table(struct dump *d, struct schema_writer *w, const struct dump_table *t)
     } else {
         o.schema = xstrdup(t->schema);
         o.name = xstrdup(t->name);
-        o.sql = xstrdup(db_cell(&r, 0, 1));
+        rc = dump_definition(&r, name, &o.sql);
         db_result_free(&r);
-        rc = schema_write(w, &o);
+        if (rc == 0)
+            rc = schema_write(w, &o);
     }
     schema_object_free(&o);
     free(name);

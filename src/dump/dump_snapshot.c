@@ -82,7 +82,7 @@ position_of(struct db *db, struct dump_pos *out)
     if (db_query(db, &r, "SHOW STATUS LIKE 'binlog_snapshot_%%'") < 0)
         return -1;
     for (size_t i = 0; i < r.rows; i++)
-        if (strcasecmp(db_cell(&r, i, 0), "Binlog_snapshot_file") == 0)
+        if (strcasecmp(db_text(&r, i, 0), "Binlog_snapshot_file") == 0)
             file = db_cell(&r, i, 1);
         else
             offset = db_cell(&r, i, 1);
@@ -190,7 +190,7 @@ no_prepared_xa(struct dump *d, bool fail)
         rc = err_set(ERR_FAILED,
             "%zu XA transactions are prepared and neither "
             "committed nor rolled back, one of them is %s",
-            r.rows, db_cell(&r, 0, 3));
+            r.rows, db_text(&r, 0, 3));
         err_hint("End it with XA COMMIT or XA ROLLBACK, then run the backup "
                  "again.");
     } else if (r.rows > 0) {

@@ -151,7 +151,7 @@ one_engine(struct db *db, const struct load *l, const struct load_table *t,
         return 0;
     for (size_t i = 0; i < r->rows; i++) {
         const char *support = db_cell(r, i, 1);
-        if (strcasecmp(db_cell(r, i, 0), engine) == 0 && support != NULL &&
+        if (strcasecmp(db_text(r, i, 0), engine) == 0 && support != NULL &&
             (strcmp(support, "YES") == 0 || strcmp(support, "DEFAULT") == 0))
             return 0;
     }
@@ -282,12 +282,12 @@ check_schemas(struct db *db, const struct load *l, const struct load_mark *m)
             "GROUP BY s ORDER BY s") < 0)
         goto out;
     for (size_t i = 0; i < r.rows; i++) {
-        const char *name = db_cell(&r, i, 0);
+        const char *name = db_text(&r, i, 0);
         if (!load_has_schema(l, name) ||
             load_name_in(m->schema, m->schemas, name))
             continue;
         buf_fmt(&list, "%s %s (%s)", list.len > 0 ? "," : "", name,
-            db_cell(&r, i, 1));
+            db_text(&r, i, 1));
         add_drop(&drop, "DROP DATABASE", name);
     }
     rc = 0;
@@ -343,13 +343,13 @@ check_extras(struct db *db, const struct load *l, const struct load_mark *m)
         db_query(db, &a, LOAD_ACCOUNTS_SQL) < 0)
         goto out;
     for (size_t i = 0; i < s.rows; i++) {
-        const char *name = db_cell(&s, i, 0);
+        const char *name = db_text(&s, i, 0);
         if (!load_name_in(m->kept_schema, m->kept_schemas, name) &&
             !load_name_in(m->schema, m->schemas, name))
             add_drop(&drop, "DROP DATABASE", name);
     }
     for (size_t i = 0; i < a.rows; i++) {
-        const char *name = db_cell(&a, i, 0);
+        const char *name = db_text(&a, i, 0);
         if (!load_name_in(m->kept_account, m->kept_accounts, name) &&
             !load_has_account(l, name))
             load_drop_account(&drop, name);

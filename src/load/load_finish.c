@@ -108,8 +108,8 @@ static int
 one_event(struct db *db, const struct load *l,
     const struct sql_event_states *known, const struct db_result *r, size_t row)
 {
-    const char *schema = db_cell(r, row, EV_SCHEMA);
-    const char *name = db_cell(r, row, EV_NAME);
+    const char *schema = db_text(r, row, EV_SCHEMA);
+    const char *name = db_text(r, row, EV_NAME);
     enum sql_event_status status = sql_event_states_get(known, schema, name);
 
     for (size_t i = 0; i < NELEM(statuses); i++) {
@@ -139,7 +139,7 @@ finish_events(struct db *db, const struct load *l, const struct load_mark *m)
     }
 
     for (size_t i = 0; rc == 0 && i < r.rows; i++) {
-        const char *schema = db_cell(&r, i, EV_SCHEMA);
+        const char *schema = db_text(&r, i, EV_SCHEMA);
         if (!load_name_in(m->kept_schema, m->kept_schemas, schema))
             rc = one_event(db, l, known, &r, i); /* not the target's own */
     }

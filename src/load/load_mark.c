@@ -136,7 +136,7 @@ look_around(struct db *db, const struct load *l, struct load_mark *out)
             db, &s, "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA") < 0)
         goto out;
     for (size_t i = 0; i < s.rows; i++) {
-        const char *name = db_cell(&s, i, 0);
+        const char *name = db_text(&s, i, 0);
         if (!load_has_schema(l, name))
             add_name(&out->kept_schema, &out->kept_schemas,
                 &out->kept_schema_cap, name);
@@ -145,7 +145,7 @@ look_around(struct db *db, const struct load *l, struct load_mark *out)
         goto out;
     for (size_t i = 0; i < a.rows; i++)
         add_name(&out->kept_account, &out->kept_accounts,
-            &out->kept_account_cap, db_cell(&a, i, 0));
+            &out->kept_account_cap, db_text(&a, i, 0));
     rc = 0;
 
 out:

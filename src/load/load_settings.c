@@ -61,7 +61,7 @@ in_use(struct db *db, bool *out)
             "'performance_schema', '" LOAD_MARK_SCHEMA "')") < 0)
         goto out;
     for (size_t i = 0; i < r.rows; i++) {
-        if (!load_name_in(m.schema, m.schemas, db_cell(&r, i, 0)))
+        if (!load_name_in(m.schema, m.schemas, db_text(&r, i, 0)))
             *out = true;
     }
     rc = 0;

@@ -208,7 +208,7 @@ compare_one(struct db *db, const struct load_table *t, uint64_t *differ)
     free(name);
     if (rc < 0)
         return err_wrap("definition of %s.%s", o->schema, o->name);
-    here = ddl_table_comparable(db_cell(&r, 0, 1));
+    here = ddl_table_comparable(db_text(&r, 0, 1));
     there = ddl_table_comparable(o->sql);
     if (strcmp(here, there) != 0) {
         if (++*differ <= 20)

@@ -272,9 +272,9 @@ sandbox_clean_accounts(struct db *db)
     for (size_t i = 0; rc == 0 && i < r.rows; i++) {
         struct buf b = {0};
         buf_str(&b, "DROP USER ");
-        db_ident(&b, db_cell(&r, i, 0));
+        db_ident(&b, db_text(&r, i, 0));
         buf_str(&b, "@");
-        db_ident(&b, db_cell(&r, i, 1));
+        db_ident(&b, db_text(&r, i, 1));
         rc = db_exec_bytes(db, (char *)b.data, b.len);
         buf_free(&b);
     }

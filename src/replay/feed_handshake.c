@@ -155,8 +155,8 @@ feed_token(struct db *db, const char *password, const char salt[FEED_SALT + 1],
             "UNHEX(SHA1(UNHEX(SHA1('%s'))))))",
             password, buf_cstr(&hex), password) < 0)
         goto out;
-    if (r.rows != 1 || hex_sha1(db_cell(&r, 0, 0), out) < 0 ||
-        hex_sha1(db_cell(&r, 0, 1), mask) < 0) {
+    if (r.rows != 1 || hex_sha1(db_text(&r, 0, 0), out) < 0 ||
+        hex_sha1(db_text(&r, 0, 1), mask) < 0) {
         err_set(ERR_FAILED, "the target's SHA1() gave no digest");
         goto out;
     }
