@@ -33,6 +33,8 @@ struct conf_server { /* strings are NULL where nothing is said */
     unsigned level;      /* of zstd */
     uint64_t lock_wait_us, flush_us, segment_bytes, segment_us, retry_us;
     unsigned server_id;  /* 0: chosen */
+    unsigned backup_nice, backup_max_load; /* 0: see gentle.h */
+    uint64_t backup_rate, backup_max_lag_us;
     uint64_t spool_limit, spool_wait_us; /* of the local repository */
     /* what status warns of; 0: as the command says */
     const char *metrics_file;

@@ -19,6 +19,12 @@ struct dump_conf {
      * the backup fails.  Any thread.  NULL: always. */
     int (*room)(void *arg);
     void *room_arg;
+    /* Asked after each MiB or so of rows, but not of tables that are locked:
+     * microseconds to wait before the next, after which it is asked again with
+     * 0 bytes; 0: go on.  -1 with err: the backup fails.  Any thread.  NULL: no
+     * wait. */
+    int64_t (*pace)(void *arg, uint64_t bytes);
+    void *pace_arg;
 };
 
 /*

@@ -20,7 +20,7 @@ bool pool_stopping(const struct pool *p);
  * stop_error() where a stop was asked. */
 int pool_join(struct pool *p);
 
-/* Processors this process may use. */
+/* Processors this process may use, by its affinity and its control group. */
 unsigned pool_cpus(void);
 
 #endif

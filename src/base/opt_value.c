@@ -100,6 +100,12 @@ opt_set(
             return err_set(ERR_USAGE, "%s: the value is empty", where);
         *(const char **)field = value;
         return 0;
+    case OPT_JOBS:
+        if (strcmp(value, "auto") == 0) {
+            *(unsigned *)field = 0;
+            return 0;
+        }
+        /* fall through */
     case OPT_UINT:
         if (set_number(row, value, where, NULL, "a whole number", &v) < 0)
             return -1;

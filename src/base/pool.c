@@ -8,7 +8,9 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "pitr/err.h"
@@ -103,15 +105,44 @@ pool_join(struct pool *p)
     return rc;
 }
 
+/* What the control group may use (systemd's CPUQuota, a container's limit), in
+ * processors, rounded up; 0 where there is no limit.  Its own level only.
+ * Linux, Documentation/admin-guide/cgroup-v2.rst: cpu.max is "QUOTA PERIOD". */
+static long
+cgroup_cpus(void)
+{
+    char line[512], path[600] = "";
+    unsigned long quota, period;
+    long n = 0;
+    FILE *f;
+
+    if ((f = fopen("/proc/self/cgroup", "re")) == NULL)
+        return 0;
+    while (fgets(line, sizeof line, f) != NULL)
+        if (strncmp(line, "0::/", 4) == 0) {
+            line[strcspn(line, "\n")] = '\0';
+            snprintf(path, sizeof path, "/sys/fs/cgroup%s/cpu.max", line + 3);
+        }
+    fclose(f);
+    if (*path == '\0' || (f = fopen(path, "re")) == NULL)
+        return 0;
+    if (fscanf(f, "%lu %lu", &quota, &period) == 2 && period > 0)
+        n = (long)((quota + period - 1) / period);
+    fclose(f);
+    return n;
+}
+
 unsigned
 pool_cpus(void)
 {
     cpu_set_t set;
-    long n;
+    long n, limit = cgroup_cpus();
 
     if (sched_getaffinity(0, sizeof(set), &set) == 0)
         n = CPU_COUNT(&set);
     else /* more processors than a set has room for */
         n = sysconf(_SC_NPROCESSORS_ONLN);
+    if (limit > 0 && limit < n)
+        n = limit;
     return n > 0 ? (unsigned)n : 1;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "cmd.h"
+#include "gentle.h"
 #include "pitr/dump.h"
 #include "pitr/err.h"
 #include "pitr/times.h"
@@ -14,17 +15,29 @@ struct backup {
     struct common common;
     unsigned jobs, level;
     uint64_t lock_wait_us;
+    struct gentle_conf gentle;
 };
 
 #define FIELD(f) offsetof(struct backup, f)
 static const struct opt backup_opts[] = {
-    {"jobs", 'j', OPT_UINT, FIELD(jobs), NULL, 1, 64, "N",
-        "connections that read (as many as processors)", "jobs"},
+    {"jobs", 'j', OPT_JOBS, FIELD(jobs), NULL, 1, 64, "N",
+        "connections that read (auto: as many as processors)", "jobs"},
     {"level", 0, OPT_UINT, FIELD(level), "1", 1, 19, "N",
         "compression level of zstd", "level"},
     {"lock-wait", 0, OPT_DURATION, FIELD(lock_wait_us), "2s", 100000,
         3600000000ull, "TIME", "how long a lock may hold up writers at most",
         "lock_wait"},
+    {"nice", 0, OPT_UINT, FIELD(gentle.nice), NULL, 1, 19, "N",
+        "priority of this process: 19 is the lowest", "backup_nice"},
+    {"rate", 0, OPT_SIZE, FIELD(gentle.rate), NULL, 65536, 1ull << 40, "SIZE",
+        "bytes of rows a second at most", "backup_rate"},
+    {"max-load", 0, OPT_UINT, FIELD(gentle.max_load), NULL, 1, 100000, "N",
+        "wait while the server runs more statements of others",
+        "backup_max_load"},
+    {"max-lag", 0, OPT_DURATION, FIELD(gentle.max_lag_us), NULL, 1000000,
+        86400000000ull, "TIME",
+        "wait while the server, a replica, is further behind",
+        "backup_max_lag"},
     {0}};
 
 static int
@@ -58,12 +71,14 @@ backup_run(void *arg)
     struct repo *repo = NULL;
     struct lock *lock = NULL;
     struct spool *spool = NULL;
+    struct gentle *gentle = NULL;
     struct manifest *m = NULL;
     int rc = -1;
 
     if (s == NULL || (repo = cmd_repo_write(s)) == NULL ||
         (lock = repo_lock(repo, "backup")) == NULL ||
-        cmd_conn_open(s, &conn) < 0)
+        cmd_conn_open(s, &conn) < 0 ||
+        gentle_new(&o->gentle, &conn.conf, &gentle) < 0)
         goto out;
     struct dump_conf conf = {.source = &conn.conf,
         .repo = repo,
@@ -74,10 +89,15 @@ backup_run(void *arg)
         conf.room = spool_room;
         conf.room_arg = spool;
     }
+    if (gentle != NULL) {
+        conf.pace = gentle_pace;
+        conf.pace_arg = gentle;
+    }
     if (dump_run(&conf, &m) == 0)
         rc = report(m);
 
 out:
+    gentle_free(gentle);
     spool_free(spool);
     manifest_free(m);
     cmd_conn_free(&conn);

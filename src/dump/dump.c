@@ -14,6 +14,7 @@
 #include "pitr/times.h"
 
 #define ROOM_US 200000 /* between looks */
+#define PACE_US 200000 /* the same, whether to stop */
 
 int
 dump_fail(struct dump *d)
@@ -44,6 +45,23 @@ dump_room(const struct dump *d)
                                 : err_set(ERR_FAILED, "another worker failed");
     }
     return rc < 0 ? -1 : 0;
+}
+
+int
+dump_pace(const struct dump *d, uint64_t bytes)
+{
+    int64_t us = 0;
+
+    while (d->conf->pace != NULL &&
+        (us = d->conf->pace(d->conf->pace_arg, bytes)) > 0) {
+        bytes = 0;
+        for (; us > 0; us -= PACE_US)
+            if (dump_stopping(d) || stop_sleep_us(MIN((uint64_t)us, PACE_US)))
+                return stop_asked()
+                    ? stop_error()
+                    : err_set(ERR_FAILED, "another worker failed");
+    }
+    return us < 0 ? -1 : 0;
 }
 
 void

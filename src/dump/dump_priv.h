@@ -126,6 +126,8 @@ int dump_fail(struct dump *d);
 bool dump_stopping(const struct dump *d);
 /* Wait until there is room; -1 with err. */
 int dump_room(const struct dump *d);
+/* So many bytes have been read: wait where somebody asks for it. */
+int dump_pace(const struct dump *d, uint64_t bytes);
 /* To the log and into the manifest. */
 void dump_warn(struct dump *d, const char *fmt, ...) PRINTF(2, 3);
 

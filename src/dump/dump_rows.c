@@ -27,6 +27,7 @@ struct worker {
     struct sink *seal;         /* of its chain */
     struct manifest_part part; /* what is known of it so far */
     size_t cap_table, cap_rows;
+    uint64_t paced; /* bytes that dump_pace() has not been told of */
 };
 
 struct unit_sum { /* of one unit */
@@ -136,11 +137,24 @@ one_row(struct worker *w, uint32_t number, const uint8_t *row, size_t size,
 }
 
 static void
-tell(struct unit_sum *s)
+tell(struct worker *w, struct unit_sum *s)
 {
+    w->paced += s->bytes - s->told_bytes;
     progress_add(s->sum.rows - s->told_rows, s->bytes - s->told_bytes);
     s->told_rows = s->sum.rows;
     s->told_bytes = s->bytes;
+}
+
+/* Writers wait for tables that are locked, whatever the machine has to do. */
+static int
+pace(struct worker *w)
+{
+    uint64_t bytes = w->paced;
+
+    if (w->locked || bytes < REPORT_BYTES)
+        return 0;
+    w->paced = 0;
+    return dump_pace(w->d, bytes);
 }
 
 /* What the columns are on the wire; every unit of a table has to agree. */
@@ -185,12 +199,14 @@ copy_rows(struct worker *w, struct dump_table *t, struct db_rows *rows,
             return -1;
         if (s->bytes - s->told_bytes < REPORT_BYTES)
             continue;
-        tell(s);
+        tell(w, s);
+        if (pace(w) < 0)
+            return -1;
         if (dump_stopping(w->d))
             return stop_asked() ? stop_error()
                                 : err_set(ERR_FAILED, "another worker failed");
     }
-    tell(s);
+    tell(w, s);
     return rc;
 }
 
@@ -309,7 +325,8 @@ worker_run(void *arg, unsigned index)
     int rc = 0;
 
     while (rc == 0 && !dump_stopping(d) && (u = take_unit(&w)) != NULL)
-        rc = read_unit(&w, u);
+        if ((rc = read_unit(&w, u)) == 0)
+            rc = pace(&w);
     if (rc == 0 && !dump_stopping(d))
         rc = part_end(&w);
     /* The others may have hours to go: give back the metadata locks. */
