@@ -10,7 +10,7 @@
 #include "pitr/manifest.h"
 #include "pitr/mem.h"
 
-#define FIRST_LINE "pitr-manifest\t1\n"
+#define FIRST_LINE "pitr-manifest\t2\n"
 #define FIELDS_MAX 20
 
 /* --- writing --- */

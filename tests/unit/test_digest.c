@@ -61,16 +61,53 @@ test_running(void **state)
 static void
 test_rowsum_vector(void **state)
 {
-    static const uint8_t row[] = {0, 1, 2, 3, 4, 5, 6, 7};
-    struct rowsum s = {0};
+    /* The bytes 0, 1, 2, ...: computed on its own, by FORMAT.md, with numbers
+     * of any size. */
+    static const struct {
+        size_t n;
+        uint64_t a, b;
+    } want[] = {
+        {0, UINT64_C(0x8a5e0e3bdcf62cd), UINT64_C(0xc65d9a56a631ac5c)},
+        {8, UINT64_C(0xf9a75dd94b3b2468), UINT64_C(0xdf2c004e83c708e0)},
+        {16, UINT64_C(0x12fb17d59cd07526), UINT64_C(0xbe05b6a8feb4311b)},
+        {41, UINT64_C(0x27f1d0a7416241fd), UINT64_C(0x34dc641aeae41ae)},
+    };
+    uint8_t row[64];
 
     (void)state;
-    /* SipHash-2-4-128 under a zero key, computed on its own (siphash128 of
-     * the reference description), both halves little-endian. */
-    rowsum_add(&s, row, sizeof(row));
-    assert_int_equal(s.rows, 1);
-    assert_true(s.a == 0x0e44eb01f934654bu);
-    assert_true(s.b == 0x84af754a294055e9u);
+    for (size_t i = 0; i < sizeof(row); i++)
+        row[i] = (uint8_t)i;
+    for (size_t i = 0; i < NELEM(want); i++) {
+        struct rowsum s = {0};
+
+        rowsum_add(&s, row, want[i].n);
+        assert_int_equal(s.rows, 1);
+        assert_true(s.a == want[i].a && s.b == want[i].b);
+    }
+}
+
+/* Each bit of a row counts, and how long it is. */
+static void
+test_rowsum_bits(void **state)
+{
+    uint8_t row[41] = {0};
+    struct rowsum seen[sizeof(row) * 9];
+    size_t n = 0;
+
+    (void)state;
+    for (size_t bit = 0; bit < sizeof(row) * 8; bit++) {
+        seen[n] = (struct rowsum){0};
+        row[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        rowsum_add(&seen[n++], row, sizeof(row));
+        row[bit / 8] = 0;
+    }
+    for (size_t size = 0; size < sizeof(row); size++) {
+        seen[n] = (struct rowsum){0};
+        rowsum_add(&seen[n++], row, size);
+    }
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < i; k++)
+            assert_true(seen[i].a != seen[k].a && seen[i].b != seen[k].b);
 }
 
 static void
@@ -114,6 +151,7 @@ main(void)
         cmocka_unit_test(test_known),
         cmocka_unit_test(test_running),
         cmocka_unit_test(test_rowsum_vector),
+        cmocka_unit_test(test_rowsum_bits),
         cmocka_unit_test(test_rowsum_order),
         cmocka_unit_test(test_random),
     };

@@ -271,7 +271,7 @@ test_flipped(void **state)
     buf_free(&again);
 }
 
-#define HEAD "pitr-manifest\t1\n"
+#define HEAD "pitr-manifest\t2\n"
 #define INFO "backup\tX\t1\t2\t3\t0-1-2\tf\t4\tv\t5\t0\t1\t1\t1\t1\t1\t1\n"
 #define D32 "0123456789abcdef0123456789abcdef"
 #define SCHEMA "schema\t9\t" D32 D32 "\n"
@@ -292,7 +292,7 @@ test_records(void **state)
         {true, GOOD "warning\t\nend\n"},
         {false, ""},
         {false, HEAD},
-        {false, "pitr-manifest\t2\n" INFO SCHEMA "end\n"},
+        {false, "pitr-manifest\t1\n" INFO SCHEMA "end\n"},
         {false, HEAD INFO SCHEMA},
         {false, HEAD INFO "end\n"},
         {false, HEAD SCHEMA "end\n"},
