@@ -122,6 +122,13 @@ int seal_scan(struct source *src, const struct seal_expect *want,
     struct seal_mark *last);
 
 /*
+ * Is this, the first n bytes (SEAL_HEADER_MAX, or all there are), an object
+ * whose writer got no further than its header?  What is there is the beginning
+ * of one, and the rest, if any, are zeros, as a power cut leaves them.
+ */
+bool seal_is_begun(const void *p, size_t n);
+
+/*
  * Find the last mark of a closed object from its end: given its last bytes (up
  * to SEAL_TAIL_MAX) and the header; checks the signature, which covers length
  * and digest, but not the digest itself.  1; 0 if no final mark is there (a

@@ -55,7 +55,7 @@ take_gtid(const char **s, struct gtid *out)
 static int
 not_gtid(const char *what, const char *s)
 {
-    err_set(ERR_USAGE, "'%.200s' is not a %s", s, what);
+    err_set(ERR_FAILED, "'%.200s' is not a %s", s, what);
     return err_hint("a GTID is DOMAIN-SERVER-SEQUENCE, like 0-1-4711; a "
                     "position is one GTID a domain, separated by commas");
 }
@@ -113,7 +113,7 @@ gtid_pos_parse(const char *s, struct gtid_pos *out)
             goto bad;
         if (gtid_pos_get(&pos, g.domain) != NULL) {
             gtid_pos_free(&pos);
-            return err_set(ERR_USAGE, "'%.200s' names domain %" PRIu32 " twice",
+            return err_set(ERR_FAILED, "'%.200s' names domain %" PRIu32 " twice",
                 s, g.domain);
         }
         gtid_pos_set(&pos, &g);

@@ -111,9 +111,11 @@ get_cutoff(const struct restore *o, struct cutoff *out)
     else if (n == 1)
         out->kind =
             o->until_gtid != NULL ? CUTOFF_UNTIL_GTID : CUTOFF_BEFORE_GTID;
-    if (gtid != NULL && gtid_parse(gtid, &out->gtid) < 0)
+    if (gtid != NULL && gtid_parse(gtid, &out->gtid) < 0) {
+        err_rekind(ERR_USAGE);
         return err_wrap(
             o->until_gtid != NULL ? "--until-gtid" : "--before-gtid");
+    }
     return 0;
 }
 

@@ -150,6 +150,24 @@ seal_prefix_decode(const uint8_t p[SEAL_PREFIX_SIZE], uint32_t *size)
     return 0;
 }
 
+bool
+seal_is_begun(const void *p, size_t n)
+{
+    const uint8_t *bytes = p;
+    uint32_t size;
+    bool begun;
+
+    while (n > 0 && bytes[n - 1] == 0)
+        n--;
+    if (memcmp(bytes, SEAL_MAGIC, MIN(n, (size_t)SEAL_MAGIC_SIZE)) != 0)
+        return false;
+    if (n < SEAL_PREFIX_SIZE)
+        return true;
+    begun = seal_prefix_decode(bytes, &size) == 0 && n < size;
+    err_clear();
+    return begun;
+}
+
 /* Who signed it, and that it is what was signed. */
 static int
 header_check_signature(

@@ -182,10 +182,28 @@ in_chain(const struct catalog *c, const char *name)
     return false;
 }
 
+/* 1 where its writer got no further than its header, 0, -1. */
+static int
+is_begun(struct verify *v, const char *name)
+{
+    struct source *src = store_get(v->repo->store, name);
+    struct buf b = {0};
+    int rc = -1;
+
+    if (src == NULL)
+        return -1;
+    if (source_slurp(src, SEAL_HEADER_MAX, &b) == 0)
+        rc = seal_is_begun(b.data, b.len);
+    source_free(src);
+    buf_free(&b);
+    return rc;
+}
+
 /*
  * The listing is older than the catalogue.  What is newer than the chain and
  * cannot be read is either damaged, or its writer died in the moment of
- * creating it; only an empty one is surely that.
+ * creating it; it is surely that where not even its header is whole, for
+ * nothing of it was durable then.
  */
 static int
 beside_chain(
@@ -194,7 +212,7 @@ beside_chain(
     struct segment_info s;
     uint32_t epoch;
     uint64_t seq, us, size = 0;
-    bool newest;
+    bool newest, begun = false;
     int rc;
 
     if (segment_name_parse(e->name, &epoch, &seq, &us) < 0) {
@@ -208,12 +226,23 @@ beside_chain(
     rc = info_of(v, e->name, &s);
     if (rc > 0)
         segment_info_free(&s);
+    if (rc < 0 && newest && size > 0 && err_kind() == ERR_VERIFY &&
+        size <= SEAL_HEADER_MAX) {
+        struct err_saved *why = err_take();
+
+        rc = is_begun(v, e->name);
+        begun = rc > 0;
+        if (rc == 0)
+            rc = err_put(why);
+        else
+            err_saved_free(why);
+    }
     if (rc < 0 && newest && size > 0)
         return verify_fault(v, e->name);
     if (rc < 0 && err_kind() != ERR_VERIFY)
         return -1;
     err_clear();
-    if (rc <= 0 && size > 0)
+    if ((rc <= 0 || begun) && size > 0)
         verify_found(v, VERIFY_NOTHING, e->name,
             newest ? "it was begun and never written"
                    : "the log goes on around it");

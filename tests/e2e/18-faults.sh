@@ -73,10 +73,9 @@ one()
         cat "$T/faulty.log"
         fail "$how at $at: it is not said what was wrong"
     fi
-    # What was there is there, before anything is mended.  (verify would take
-    # a newest segment that is torn within its header for damage, until the
-    # next one goes around it.)
+    # What was there is there, and whole, before anything is mended.
     [ "$1" = expire ] || good pitr list --expect "$had"
+    good pitr verify
     good pitr "$@"
     good pitr verify
     faults=$((faults + 1))

@@ -60,7 +60,7 @@ test_position(void **state)
         text = gtid_pos_text(&pos);
         assert_string_equal(text, rc == 0 ? rows[i].want : before);
         if (rc < 0)
-            assert_int_equal(err_kind(), ERR_USAGE);
+            assert_int_equal(err_kind(), ERR_FAILED);
         free(text);
         free(before);
     }

@@ -335,6 +335,36 @@ vector_signer(const char *path)
     return k;
 }
 
+/* An object whose writer died within its header, and others. */
+static void
+test_begun(void **state)
+{
+    struct world w;
+    struct buf b = {0};
+    struct record r[RECORDS_MAX];
+    uint8_t *torn;
+
+    (void)state;
+    world_make(&w);
+    object_make(&w, "a", (const uint8_t *)"text", 4, 1, &b);
+    records_find(&b, r);
+    torn = xcalloc(1, b.len);
+    for (size_t n = 0; n < r[0].size - 2; n++) {
+        memcpy(torn, b.data, n);
+        assert_true(seal_is_begun(torn, n));
+        assert_true(seal_is_begun(torn, b.len)); /* zeros behind it */
+    }
+    assert_false(seal_is_begun(b.data, b.len));
+    memcpy(torn, b.data, b.len);
+    torn[60] ^= 1; /* changed, not torn */
+    assert_false(seal_is_begun(torn, b.len));
+    torn[2] ^= 1;
+    assert_false(seal_is_begun(torn, 12));
+    free(torn);
+    buf_free(&b);
+    world_free(&w);
+}
+
 /* The object of doc/FORMAT.md, "Test vectors". */
 static void
 test_vector(void **state)
@@ -387,6 +417,7 @@ main(void)
         cmocka_unit_test(test_growing),
         cmocka_unit_test(test_bounds),
         cmocka_unit_test(test_tail),
+        cmocka_unit_test(test_begun),
         cmocka_unit_test(test_vector),
     };
 
