@@ -17,8 +17,8 @@ struct load_conf {
     const struct manifest *manifest;
     const struct scope *scope; /* NULL: all of it */
     unsigned jobs;
-    bool verify; /* read every table back and compare its checksum */
-    bool force_version; /* an older target than the source */
+    bool verify;          /* read every table back and compare its checksum */
+    bool force_version;   /* an older target than the source */
     bool install_plugins; /* storage engines and authentication plugins that
                              the backup needs and the target has not loaded:
                              for a sandbox; elsewhere refused with the
@@ -55,10 +55,19 @@ int load_run(const struct load_conf *conf, struct load_report *out);
 struct load_settings;
 struct load_settings *load_settings_apply(const struct db_conf *target);
 int load_settings_restore(struct load_settings *s); /* frees s */
+/*
+ * For others that change a global setting for the time of a restore: what it
+ * was (owned; NULL: the server has none such).  While load_settings_apply() is
+ * in force it is written down in the target, so that after a kill the next
+ * restore is told what it was before the killed one.  The session must not
+ * write a log.
+ */
+int load_settings_remember(struct db *db, const char *name, char **old);
 
 /*
  * After the replay: events of the scheduler get the status that they have by
- * the backup and the log, and the mark of a restore that is under way is removed.
+ * the backup and the log, and the mark of a restore that is under way is
+ * removed.
  */
 int load_finish(const struct load_conf *conf);
 

@@ -16,8 +16,8 @@ struct replay_conf {
     const struct secret_key *key;
     const struct catalog *catalog;
     const struct plan *plan;
-    uint64_t ahead_bytes; /* how far to stay ahead of the applier at most:
-                             relay log on the target's disk */
+    uint64_t ahead_bytes;      /* how far to stay ahead of the applier at most:
+                                  relay log on the target's disk */
     const struct scope *scope; /* NULL: all of the log */
     struct sql_event_states *events; /* what becomes of them in the log is
                                         noted here; may be NULL */
@@ -40,6 +40,10 @@ struct replay_report {
  */
 int replay_preview(const struct replay_conf *conf, bool boundary_only,
     struct replay_report *out);
+
+/* Ends the replication connection of a replay that was killed, which else goes
+ * on to apply what it has.  To be called before the target is looked at. */
+int replay_end_leftover(const struct db_conf *target);
 
 /*
  * Is the target fit for a replay?  It is no replica, skips no errors, filters

@@ -92,25 +92,35 @@ set_global(struct db *db, const char *name, const char *value)
     return rc;
 }
 
-/* What it was: as an earlier restore that was killed wrote it down, or now. */
-static int
-remember(struct db *db, const struct setting *s, char **old)
-{
-    char *q;
-    int rc = db_value(
-        db, old, "SELECT value FROM " TABLE " WHERE name='%s'", s->name);
+#define NO_SUCH_SCHEMA 1049
+#define NO_SUCH_TABLE 1146
 
+/* What it was: as an earlier restore that was killed wrote it down, or now. */
+int
+load_settings_remember(struct db *db, const char *name, char **old)
+{
+    bool table = true;
+    char *q;
+    int rc =
+        db_value(db, old, "SELECT value FROM " TABLE " WHERE name='%s'", name);
+
+    if (rc < 0 &&
+        (db_errno(db) == NO_SUCH_TABLE || db_errno(db) == NO_SUCH_SCHEMA)) {
+        err_clear();
+        table = false;
+        rc = 0;
+    }
     if (rc != 0)
         return rc < 0 ? -1 : 0;
     if (db_value(db, old,
             "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_VARIABLES "
             "WHERE VARIABLE_NAME='%s'",
-            s->name) < 0)
+            name) < 0)
         return -1;
-    if (*old == NULL)
+    if (*old == NULL || !table)
         return 0;
     q = load_quoted(*old);
-    rc = db_exec(db, "INSERT INTO " TABLE " VALUES ('%s', %s)", s->name, q);
+    rc = db_exec(db, "INSERT INTO " TABLE " VALUES ('%s', %s)", name, q);
     free(q);
     return rc;
 }
@@ -118,7 +128,7 @@ remember(struct db *db, const struct setting *s, char **old)
 static int
 apply_one(struct db *db, const struct setting *s, char **old)
 {
-    if (remember(db, s, old) < 0)
+    if (load_settings_remember(db, s->name, old) < 0)
         return -1;
     if (*old == NULL || strcmp(*old, "DISABLED") == 0 ||
         set_global(db, s->name, s->value) == 0)

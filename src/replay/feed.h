@@ -211,10 +211,10 @@ enum scope_text scope_text(const struct scope *s, const char *session,
 struct feed_scope {
     const struct scope *scope; /* NULL: all is wanted */
     bool standalone;
-    struct buf gtid;     /* of a standalone group, not sent yet */
-    struct buf held;     /* goes with the statement that follows */
-    struct buf pending;  /* the last event of rows that is wanted */
-    uint64_t *unwanted;  /* tables of the statement */
+    struct buf gtid;    /* of a standalone group, not sent yet */
+    struct buf held;    /* goes with the statement that follows */
+    struct buf pending; /* the last event of rows that is wanted */
+    uint64_t *unwanted; /* tables of the statement */
     size_t unwanteds, cap;
     struct buf out;
 };
@@ -311,6 +311,7 @@ uint32_t target_server_id(const struct target *t); /* for the time */
 int target_may_fold(struct target *t);
 /* Is it fit?  Removes what a dead replay left behind. */
 int target_check(struct target *t);
+int target_end_leftover(struct target *t);
 /* The same; then settings for the time, gtid_slave_pos. */
 int target_prepare(struct target *t);
 /* threads: "" for both, "IO_THREAD". */

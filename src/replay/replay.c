@@ -244,6 +244,17 @@ check_connect(struct target *t, struct feed *f)
 }
 
 int
+replay_end_leftover(const struct db_conf *target)
+{
+    struct replay_conf conf = {.target = target};
+    struct target *t = target_open(&conf);
+    int rc = t == NULL ? -1 : target_end_leftover(t);
+
+    target_close(t);
+    return rc < 0 ? err_wrap("replay") : 0;
+}
+
+int
 replay_check(const struct replay_conf *given)
 {
     struct replay_conf conf = *given;

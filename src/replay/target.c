@@ -9,6 +9,7 @@
 #include <strings.h>
 #include "feed.h"
 #include "pitr/digest.h"
+#include "pitr/load.h"
 #include "pitr/log.h"
 #include "pitr/mem.h"
 
@@ -136,6 +137,33 @@ remove_leftover(struct target *t)
     return target_disconnect(t);
 }
 
+static bool
+is_ours(const struct db_result *r, size_t row)
+{
+    const char *name = db_cell_by(r, row, "Connection_name");
+    const char *user = db_cell_by(r, row, "Master_User");
+
+    return name != NULL && strcasecmp(name, CONNECTION) == 0 && user != NULL &&
+        strcmp(user, FEED_USER) == 0;
+}
+
+/* Its replay was killed if nobody answers it any more. */
+int
+target_end_leftover(struct target *t)
+{
+    struct db_result r = {0};
+    int rc = db_query(t->db, &r, "SHOW ALL SLAVES STATUS");
+
+    for (size_t i = 0; rc == 0 && i < r.rows; i++) {
+        const char *io = db_cell_by(&r, i, "Slave_IO_Running");
+
+        if (is_ours(&r, i) && (io == NULL || strcmp(io, "Yes") != 0))
+            rc = remove_leftover(t);
+    }
+    db_result_free(&r);
+    return rc;
+}
+
 static int
 check_replication(struct target *t)
 {
@@ -147,10 +175,8 @@ check_replication(struct target *t)
         goto out;
     for (size_t i = 0; i < r.rows; i++) {
         const char *name = db_cell_by(&r, i, "Connection_name");
-        const char *user = db_cell_by(&r, i, "Master_User");
 
-        if (name != NULL && strcasecmp(name, CONNECTION) == 0 && user != NULL &&
-            strcmp(user, FEED_USER) == 0) {
+        if (is_ours(&r, i)) {
             leftover = true;
             continue;
         }
@@ -193,7 +219,7 @@ setting_apply(struct target *t, size_t i)
     const char *quote = settings[i].number ? "" : "'";
     char *before = NULL;
 
-    if (db_value(t->db, &before, "SELECT @@global.%s", settings[i].name) < 0)
+    if (load_settings_remember(t->db, settings[i].name, &before) < 0)
         return -1;
     if (value == NULL) {
         snprintf(id, sizeof(id), "%" PRIu32, t->server_id);
@@ -210,6 +236,18 @@ setting_apply(struct target *t, size_t i)
     }
     t->before[i] = before;
     return 0;
+}
+
+/* What they were is written down in the target, and not in its log. */
+static int
+settings_apply(struct target *t)
+{
+    if (db_exec(t->db, "SET SESSION sql_log_bin=0") < 0)
+        return -1;
+    for (size_t i = 0; i < NELEM(settings); i++)
+        if (setting_apply(t, i) < 0)
+            return -1;
+    return db_exec(t->db, "SET SESSION sql_log_bin=1");
 }
 
 static int
@@ -253,9 +291,8 @@ target_prepare(struct target *t)
     if (target_check(t) < 0)
         return -1;
     t->server_id = choose_server_id(t->conf->catalog);
-    for (size_t i = 0; i < NELEM(settings); i++)
-        if (setting_apply(t, i) < 0)
-            return -1;
+    if (settings_apply(t) < 0)
+        return -1;
     /* Of a part, the target keeps its own: it has not all of that log. */
     if (scope_active(t->conf->scope) &&
         db_value(t->db, &t->own_position, "SELECT @@global.gtid_slave_pos") < 0)

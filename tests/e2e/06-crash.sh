@@ -69,10 +69,30 @@ server_start "$T/target" --server-id=77 --log-bin=other
 TARGET=$T/target/sock
 into=(restore "${conf[@]}" --secret-key "$T/key" --until "@$cutoff"
     --socket "$TARGET" --user root)
-for after in 0.3 0.6 0.9 1.2; do
+# What a restore changes for its time, as it is before any.
+settings()
+{
+    sql "$TARGET" "SELECT @@global.server_id, @@global.gtid_strict_mode,
+        @@global.slave_run_triggers_for_rbr, @@global.sync_relay_log,
+        @@global.slave_max_allowed_packet, @@global.event_scheduler,
+        @@global.innodb_flush_log_at_trx_commit, @@global.max_allowed_packet"
+}
+is_replaying()
+{
+    [ "$(sql "$TARGET" "SELECT @@global.server_id")" != 77 ]
+}
+settings >"$T/settings"
+for after in 0.3 0.6 0.9; do
     killed_after $after "${program[@]}" "${into[@]}"
     ! grep -q '^done in' "$T/killed.out" || break
 done
+# And while it replays.
+"$PITR" "${into[@]}" >"$T/killed.out" 2>&1 &
+pid=$!
+children+=("$pid")
+wait_until 30 is_replaying || fail "the target's server_id was never changed"
+kill -KILL "$pid" 2>/dev/null || true
+wait "$pid" 2>/dev/null || true
 if grep -q '^done in' "$T/killed.out"; then
     say "(it was too fast for the last)"
 else
@@ -83,6 +103,8 @@ else
 fi 2>/dev/null
 truth "$TARGET" "$T/restored"
 same "$T/truth" "$T/restored"
+settings | diff "$T/settings" - ||
+    fail "settings of the target are not what they were before the kills"
 [ -z "$(sql "$TARGET" "SHOW ALL SLAVES STATUS")" ] ||
     fail "a replication connection was left"
 stream_stop
