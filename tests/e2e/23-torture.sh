@@ -125,13 +125,15 @@ moment() # N
 }
 
 # The truth, but for rows of history that end when they begin, as a clock that
-# was set makes them: a backup leaves them out, and says so.
+# was set makes them: a backup leaves them out, and says so; and for what tables
+# keep of an engine that they had, which is told as well.
 asked() # SOCKET FILE
 {
     truth "$1" "$2"
     awk -F '\t' '!($NF == $(NF - 1) && $NF ~ /^[0-9][0-9][0-9][0-9]-/)' "$2.rows" \
         >"$2.kept"
     mv "$2.kept" "$2.rows"
+    sed -Ei 's/(ENGINE=(InnoDB|MyISAM) .*) PAGE_CHECKSUM=[01]/\1/' "$2.defs"
 }
 
 nobody_is_left()
