@@ -189,6 +189,48 @@ check_engines(struct db *db, const struct load *l)
     return rc;
 }
 
+/* The options stand behind the columns; servers quote the name or not. */
+static bool
+is_encrypted(const char *create)
+{
+    const char *options = strstr(create, "\n)"), *next;
+
+    while (options != NULL && (next = strstr(options + 1, "\n)")) != NULL)
+        options = next;
+    return options != NULL &&
+        (strcasestr(options, "`ENCRYPTED`=YES") != NULL ||
+            strcasestr(options, " ENCRYPTED=YES") != NULL ||
+            strcasestr(options, "`ENCRYPTED`='YES'") != NULL);
+}
+
+/* Whether it has that key only the server knows, when the table is made. */
+static int
+check_encryption(struct db *db, const struct load *l)
+{
+    uint64_t plugins;
+
+    for (size_t i = 0; i < l->conf->manifest->tables; i++) {
+        const struct schema_object *o = l->table[i].object;
+
+        if (o == NULL || !is_encrypted(o->sql))
+            continue;
+        if (db_value_u64(db, &plugins,
+                "SELECT COUNT(*) FROM information_schema.PLUGINS WHERE"
+                " PLUGIN_TYPE = 'ENCRYPTION' AND PLUGIN_STATUS = 'ACTIVE'") < 0)
+            return -1;
+        if (plugins > 0)
+            return 0;
+        err_set(ERR_FAILED,
+            "table %s.%s is encrypted, and the target (%s) has no encryption "
+            "plugin",
+            o->schema, o->name, db_where(db));
+        return err_hint("start a server with the plugin and a key of the same "
+                        "number, as the source has them, and restore into it "
+                        "with --socket");
+    }
+    return 0;
+}
+
 static bool
 has_upper(const char *s)
 {
@@ -383,7 +425,8 @@ load_check_target(struct db *db, struct load *l)
         check_cluster(db) < 0 || check_privileges(db) < 0 ||
         check_letter_case(db, l) < 0 || check_mark(l, &m, db) < 0 ||
         load_scope_target(db, l, &m) < 0 || check_schemas(db, l, &m) < 0 ||
-        check_extras(db, l, &m) < 0 || check_engines(db, l) < 0)
+        check_extras(db, l, &m) < 0 || check_engines(db, l) < 0 ||
+        check_encryption(db, l) < 0)
         goto out;
     rc = 0;
 
