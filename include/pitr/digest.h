@@ -21,8 +21,8 @@ void digest_of(const void *p, size_t n, uint8_t out[DIGEST_SIZE]);
 void random_bytes(void *p, size_t n);
 
 /*
- * A multiset checksum: a fast hash of each row, 128 bits, both halves summed
- * modulo 2^64 (FORMAT.md).  Equal for equal rows in any order and any split over
+ * A multiset checksum: XXH3 of each row, 128 bits, both halves summed
+ * modulo 2^64.  Equal for equal rows in any order and any split over
  * workers; it guards against faults, not against an attacker, whom the seal
  * keeps out.
  */
