@@ -347,13 +347,20 @@ sum_up(struct manifest *m)
 void
 backup_write(struct repo *r, const char *id, unsigned second, enum lie lie)
 {
+    backup_write_at(r, id, US(second), "0-7-1", 104, lie);
+}
+
+void
+backup_write_at(struct repo *r, const char *id, uint64_t us, const char *gtid,
+    uint64_t pos, enum lie lie)
+{
     struct manifest *m = xcalloc(1, sizeof *m);
 
     m->info.id = xstrdup(id);
-    m->info.begun_us = m->info.snapshot_us = m->info.ended_us = US(second);
-    m->info.gtid = pos_of("0-7-1");
+    m->info.begun_us = m->info.snapshot_us = m->info.ended_us = us;
+    m->info.gtid = pos_of(gtid);
     m->info.source_file = xstrdup("bin.000001");
-    m->info.source_pos = 104;
+    m->info.source_pos = pos;
     m->info.server_version = xstrdup("10.11.19-MariaDB-log");
     m->info.server_id = 7;
     m->tables = TABLES;

@@ -86,8 +86,10 @@ enum lie {
     LIE_PART,    /* an object that is in the folder, but not in the list */
 };
 
-/* A whole backup of second `second`. */
+/* A whole backup of second `second`; of a moment and a position. */
 void backup_write(
     struct repo *r, const char *id, unsigned second, enum lie lie);
+void backup_write_at(struct repo *r, const char *id, uint64_t us,
+    const char *gtid, uint64_t pos, enum lie lie);
 
 #endif
