@@ -85,6 +85,14 @@ struct sink *store_append(struct store *s, const char *name, uint64_t offset);
 /* NULL with ERR_VERIFY where there is no such object.  On a vault the source
  * outlives lost connections. */
 struct source *store_get(struct store *s, const char *name);
+/*
+ * The beginnings and ends of these objects are read next, with repo_peek() or
+ * so: on a vault they are fetched together, and kept until the same thread's next
+ * call.  What
+ * fails is found by who reads.
+ */
+#define STORE_PREFETCH_MAX 128
+void store_prefetch(struct store *s, const char *const *name, size_t n);
 /* From an offset on, bytes. */
 struct source *store_get_from(struct store *s, const char *name,
     uint64_t offset);

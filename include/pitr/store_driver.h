@@ -15,6 +15,8 @@ struct store_ops {
     int (*remove)(void *impl, const char *name);
     int (*list)(void *impl, const char *prefix, bool flat,
         struct store_list *out); /* need not sort */
+    void (*prefetch)(void *impl, const char *const *name,
+        size_t n); /* NULL: nothing to gain */
     int (*room)(void *impl, struct store_room *out);
     int (*may_remove)(void *impl); /* NULL: nobody asks */
     void (*close)(void *impl);

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pitr/catalog.h"
+#include "catalog_priv.h"
 #include "pitr/log.h"
 #include "pitr/mem.h"
 #include "repo_file.h"
@@ -38,6 +38,19 @@ folder_id(const char *folder)
     size_t n = strlen(id);
 
     return xstrndup(id, n > 0 && id[n - 1] == '/' ? n - 1 : n);
+}
+
+static void
+prefetch_manifests(struct repo *r, const struct store_list *l, size_t i)
+{
+    char *name[STORE_PREFETCH_MAX];
+    size_t n = 0;
+
+    for (; i < l->n && n < STORE_PREFETCH_MAX; i++)
+        name[n++] = xasprintf("%smanifest", l->v[i].name);
+    store_prefetch(r->store, (const char *const *)name, n);
+    while (n > 0)
+        free(name[--n]);
 }
 
 /* 1 with the note of a whole backup, 0 where it has no manifest, -1. */
@@ -95,6 +108,9 @@ catalog_load_backups(struct repo *r, struct catalog *c)
         struct backup_info info;
         char *id = folder_id(l.v[i].name);
 
+        if (i % STORE_PREFETCH_MAX == 0)
+            prefetch_manifests(r, &l, i);
+
         if ((rc = read_backup(r, id, &info)) > 0) {
             c->backup = xgrow(c->backup, c->backups, &cap, sizeof info);
             c->backup[c->backups++] = info;
@@ -114,30 +130,6 @@ catalog_load_backups(struct repo *r, struct catalog *c)
 }
 
 /* --- segments --- */
-
-static int
-read_start(struct repo *r, const struct store_entry *e, struct segment_info *f)
-{
-    struct seal_header h = {0};
-    uint32_t epoch;
-    uint64_t seq, started;
-    int rc;
-
-    memset(f, 0, sizeof *f);
-    if (segment_name_parse(e->name, &epoch, &seq, &started) < 0 ||
-        repo_peek(r, SEAL_SEGMENT, e->name, &h, NULL) < 0)
-        return -1;
-    rc = segment_start_parse(h.meta.data, h.meta.len, &f->start);
-    seal_header_free(&h);
-    if (rc == 0 && (f->start.epoch != epoch || f->start.seq != seq)) {
-        segment_start_free(&f->start);
-        rc = err_set(ERR_VERIFY, "its header is of another segment");
-    }
-    if (rc < 0)
-        return err_wrap("%s", e->name);
-    f->name = xstrdup(e->name);
-    return 0;
-}
 
 /*
  * Does the next one's link pass over this one?  Then it counted as nothing when
@@ -200,14 +192,19 @@ unreadable(const struct store_entry *e, struct segment_info *next)
  * if it has none (aborted, see segment.h); -1.
  */
 static int
-read_end(struct repo *r, struct segment_info *f, uint64_t limit)
+read_end(struct repo *r, struct found *all, uint64_t limit)
 {
+    struct segment_info *f = &all->info;
     struct seal_expect want = repo_expect(r, SEAL_SEGMENT, f->name);
     struct seal_header h = {0};
-    struct seal_mark mark = {0};
+    struct seal_mark mark = all->mark; /* taken */
     struct source *src = NULL;
-    int rc = repo_peek(r, SEAL_SEGMENT, f->name, &h, &mark);
+    int rc = 1;
 
+    if (!all->has_mark)
+        rc = repo_peek(r, SEAL_SEGMENT, f->name, &h, &mark);
+    all->has_mark = false;
+    all->mark = (struct seal_mark){0};
     if (rc > 0 && limit != 0 && mark.offset + mark.size != limit) {
         seal_mark_free(&mark); /* more was added than counts */
         rc = 0;
@@ -256,33 +253,39 @@ check_link(const struct segment_info *a, struct segment_info *b)
 /* From the newest back: what one that cannot be read is, is told by the next.
  */
 static int
-read_starts(struct repo *r, const struct store_list *l,
-    struct segment_info *all, size_t *n)
+read_starts(
+    struct repo *r, const struct store_list *l, struct found *all, size_t *n)
 {
     size_t first = l->n;
-    int rc = 0;
+    int rc = catalog_starts(r, l, all);
 
     for (size_t i = l->n; i-- > 0 && rc == 0;) {
-        struct segment_info f;
+        struct found f = all[i];
 
-        if (read_start(r, &l->v[i], &f) == 0)
+        all[i] = (struct found){0};
+        if (f.fault == NULL) {
             all[--first] = f;
-        else
-            rc = unreadable(&l->v[i], first < l->n ? &all[first] : NULL);
+            continue;
+        }
+        err_put(f.fault);
+        rc = unreadable(&l->v[i], first < l->n ? &all[first].info : NULL);
+    }
+    if (rc < 0) {
+        *n = l->n; /* whatever is left */
+        return -1;
     }
     *n = l->n - first;
     memmove(all, all + first, *n * sizeof *all);
-    return rc;
+    return 0;
 }
 
 static int
 by_seq(const void *a, const void *b)
 {
-    const struct segment_info *x = a, *y = b;
+    const struct found *x = a, *y = b;
+    uint64_t one = x->info.start.seq, other = y->info.start.seq;
 
-    return x->start.seq < y->start.seq ? -1
-        : x->start.seq > y->start.seq  ? 1
-                                       : 0;
+    return one < other ? -1 : one > other ? 1 : 0;
 }
 
 /*
@@ -291,7 +294,7 @@ by_seq(const void *a, const void *b)
  * the break.
  */
 static int
-read_damaged(struct repo *r, struct segment_info *f, struct segment_info *next)
+read_damaged(struct repo *r, struct found *f, struct segment_info *next)
 {
     int rc = break_at(next);
 
@@ -306,8 +309,9 @@ read_damaged(struct repo *r, struct segment_info *f, struct segment_info *next)
 
 /* 1 if it counts, 0 if not, -1. */
 static int
-read_counted(struct repo *r, struct segment_info *f, struct segment_info *next)
+read_counted(struct repo *r, struct found *all, struct segment_info *next)
 {
+    struct segment_info *f = &all->info;
     const struct segment_start *link = next == NULL ? NULL : &next->start;
     bool linked = next != NULL && strcmp(link->prev_name, f->name) == 0;
     const struct repo_file *end = repo_chain_log(r->chain, f->name);
@@ -317,7 +321,7 @@ read_counted(struct repo *r, struct segment_info *f, struct segment_info *next)
         log_debug("%s counts as nothing: the log goes on around it", f->name);
         return 0;
     }
-    rc = read_end(r, f,
+    rc = read_end(r, all,
         linked            ? link->prev_size
             : end == NULL ? 0
                           : end->log_size);
@@ -333,37 +337,38 @@ read_counted(struct repo *r, struct segment_info *f, struct segment_info *next)
     if (rc >= 0 || err_kind() != ERR_VERIFY)
         return rc;
     if (linked)
-        return read_damaged(r, f, next);
+        return read_damaged(r, all, next);
     log_warn("%s; it is the newest, and counts as nothing", err_text());
     err_clear();
     return 0;
 }
 
-/* From the newest back, since a link tells where the one before it ends;
- * leaves out what does not count. */
+/* From the newest back, since a link tells where the one before it ends; into
+ * the catalogue goes what counts.  Takes what all holds. */
 static int
-read_ends(struct repo *r, struct segment_info *all, size_t *n)
+read_ends(struct repo *r, struct found *all, size_t n, struct catalog *c)
 {
     struct segment_info *next = NULL;
-    bool *counts = xcalloc(*n + 1, sizeof *counts);
-    size_t kept = 0;
+    bool *counts = xcalloc(n + 1, sizeof *counts);
     int rc = 1;
 
-    for (size_t i = *n; i-- > 0 && rc >= 0;) {
+    for (size_t i = n; i-- > 0 && rc >= 0;) {
         rc = read_counted(r, &all[i], next);
         counts[i] = rc > 0;
         /* The header of one whose end is damaged still tells its link. */
         if (rc > 0 ||
             (next != NULL && next->broken != NULL &&
-                strcmp(next->start.prev_name, all[i].name) == 0))
-            next = &all[i];
+                strcmp(next->start.prev_name, all[i].info.name) == 0))
+            next = &all[i].info;
     }
-    for (size_t i = 0; i < *n; i++)
-        if (counts[i])
-            all[kept++] = all[i];
+    c->segment = xcalloc(MAX(n, 1), sizeof *c->segment);
+    for (size_t i = 0; i < n; i++) {
+        seal_mark_free(&all[i].mark);
+        if (counts[i]) /* moved, to be freed with the catalogue */
+            c->segment[c->segments++] = all[i].info;
         else
-            segment_info_free(&all[i]);
-    *n = kept;
+            segment_info_free(&all[i].info);
+    }
     free(counts);
     return rc < 0 ? -1 : 0;
 }
@@ -372,25 +377,25 @@ int
 catalog_load_log(struct repo *r, struct catalog *c)
 {
     struct store_list l = {0};
-    struct segment_info *all = NULL;
+    struct found *all = NULL;
     size_t n = 0;
     int rc = store_list(r->store, "binlog/", false, &l);
+    bool known = false;
 
     if (rc == 0) {
         all = xcalloc(MAX(l.n, 1), sizeof *all);
-        rc = read_starts(r, &l, all, &n);
+        known = read_starts(r, &l, all, &n) == 0;
+        rc = known ? 0 : -1;
     }
-    if (n > 1)
+    if (known && n > 1)
         qsort(all, n, sizeof *all, by_seq);
     if (rc == 0)
-        rc = read_ends(r, all, &n);
-    for (size_t i = 1; i < n; i++)
-        check_link(&all[i - 1], &all[i]);
-    c->segment = xcalloc(MAX(n, 1), sizeof *c->segment);
-    for (size_t i = 0; i < n; i++) /* moved, to be freed with the catalogue */
-        c->segment[i] = all[i];
-    c->segments = n;
-    for (size_t i = 0; i < n; i++)
+        rc = read_ends(r, all, n, c);
+    for (size_t i = 0; i < n && !known; i++)
+        found_free(&all[i]);
+    for (size_t i = 1; i < c->segments; i++)
+        check_link(&c->segment[i - 1], &c->segment[i]);
+    for (size_t i = 0; i < c->segments; i++)
         c->breaks += c->segment[i].broken != NULL;
     free(all);
     store_list_free(&l);

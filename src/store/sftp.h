@@ -57,6 +57,7 @@ struct vault_conn {
 };
 
 struct vault_folder; /* sftp_list.c */
+struct vault_ahead;  /* sftp_ahead.c */
 
 struct vault {
     struct sftp_url url;
@@ -69,6 +70,7 @@ struct vault {
     pthread_t keeper;
     struct vault_conn conn[SFTP_CONNS_MAX];
     struct vault_folder *folders;
+    struct vault_ahead *ahead;
     uint64_t changes; /* of what the folders have, by us */
 };
 
@@ -236,6 +238,15 @@ void vault_forget(struct vault *s, const char *name); /* its folder changed */
 void vault_forget_all(struct vault *s);
 int vault_list(
     void *impl, const char *prefix, bool flat, struct store_list *out);
+
+/* --- sftp_ahead.c --- */
+
+void vault_prefetch(void *impl, const char *const *name, size_t n);
+/* So many bytes of the object from there on were prefetched, and are in p now;
+ * 0: none. */
+size_t vault_ahead_read(
+    struct vault *s, const char *name, uint64_t at, void *p, size_t n);
+void vault_ahead_forget(struct vault *s);
 
 /* --- sftp_read.c, sftp_write.c, sftp_remove.c --- */
 

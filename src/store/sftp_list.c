@@ -22,8 +22,11 @@
 #define REMEMBER_TIMES 20
 #define FOLDERS_MAX 16
 #define BATCH 32
-/* READDIR requests in flight for a folder; OpenSSH gives 100 names each. */
+/* READDIR requests in flight for a folder; OpenSSH gives 100 names each.  They
+ * become more as long as there is more: what is asked for past the end costs
+ * the server, too. */
 #define AHEAD 4
+#define AHEAD_MAX 128
 #define ENTRIES_MAX ((size_t)4 << 20)
 
 struct entry {
@@ -44,8 +47,8 @@ struct vault_folder {
     /* While it is read. */
     struct vault_handle handle;
     bool open, ended;
-    struct vault_req *ask[AHEAD];
-    size_t asked;
+    struct vault_req *ask[AHEAD_MAX];
+    size_t asked, ahead;
 };
 
 static void
@@ -160,7 +163,8 @@ send_for_names(struct vault_conn *c, struct vault_folder *f)
     struct buf b = {0};
     struct vault_req *r = NULL;
 
-    while (f->open && !f->ended && f->asked < AHEAD) {
+    f->ahead = f->ahead == 0 ? AHEAD : MIN(2 * f->ahead, (size_t)AHEAD_MAX);
+    while (f->open && !f->ended && f->asked < f->ahead) {
         vault_begin(&b, SFTP_REQ_READDIR);
         vault_put_bytes(&b, f->handle.v, f->handle.n);
         if ((r = vault_send(c, &b)) == NULL)
@@ -300,6 +304,7 @@ vault_forget(struct vault *s, const char *name)
 {
     char *folder = vault_folder_of(name);
 
+    vault_ahead_forget(s);
     pthread_mutex_lock(&s->lock);
     forget(s, folder);
     pthread_mutex_unlock(&s->lock);

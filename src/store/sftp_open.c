@@ -37,6 +37,7 @@ close_vault(void *impl)
     struct vault *s = impl;
 
     vault_forget_all(s);
+    vault_ahead_forget(s);
     vault_pool_stop(s);
     sftp_url_free(&s->url);
     free((char *)s->conf.ssh_config);
@@ -122,6 +123,7 @@ store_open_sftp(const char *url, const struct store_sftp_conf *conf)
         .stat = vault_stat,
         .remove = vault_remove,
         .list = vault_list,
+        .prefetch = vault_prefetch,
         .room = vault_room,
         .may_remove = vault_may_remove,
         .close = close_vault};

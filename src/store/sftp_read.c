@@ -305,6 +305,13 @@ reader_read(void *impl, void *p, size_t n)
 
         vault_drop(r->got);
         r->got = NULL;
+        if (r->c == NULL && n > 0) {
+            size_t got = vault_ahead_read(r->s, r->name, r->at, p, n);
+
+            r->at += got;
+            if (got > 0)
+                return (long)got;
+        }
         rc = try_fetch(r, &again);
         if (rc == 0)
             return 0;

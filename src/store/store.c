@@ -152,6 +152,18 @@ store_get_from(struct store *s, const char *name, uint64_t offset)
     return s->ops->get(s->impl, name, offset);
 }
 
+void
+store_prefetch(struct store *s, const char *const *name, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (check_name(s, name[i]) < 0) {
+            err_clear();
+            return;
+        }
+    if (s->ops->prefetch != NULL)
+        s->ops->prefetch(s->impl, name, MIN(n, (size_t)STORE_PREFETCH_MAX));
+}
+
 int
 store_stat(struct store *s, const char *name, uint64_t *size)
 {

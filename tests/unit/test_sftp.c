@@ -853,6 +853,52 @@ over_ipv6_and_from_home(void **state)
     assert_int_equal(err_kind(), ERR_NOREPO);
 }
 
+/* Many at once: readers get what they would have read themselves, whether or
+ * not it was fetched, and when the line is cut or the object grows meanwhile.
+ */
+static void
+fetched_ahead(void **state)
+{
+    static const size_t size[] = {1, 8191, 40000, 106496, 106497, 3 * MIB};
+    struct store_sftp_conf conf = sshserver_conf(&ss);
+    const char *name[NELEM(size) + 2] = {"ahead/none", "ahead/grows"};
+    char text[NELEM(size)][32];
+    struct store *s;
+    struct sink *sink;
+
+    (void)state;
+    s = store_open_sftp(sshserver_url(&ss, ss.plain), &conf);
+    assert_non_null(s);
+    for (size_t i = 0; i < NELEM(size); i++) {
+        snprintf(text[i], sizeof text[i], "ahead/%zu", i);
+        put_sample(s, name[i + 2] = text[i], size[i]);
+    }
+    put_sample(s, "ahead/grows", 1000);
+    for (int cut = 0; cut < 2; cut++) {
+        store_prefetch(s, name, NELEM(name));
+        if (cut)
+            sshserver_signal_sessions(&ss, SIGKILL);
+        for (size_t i = 0; i < NELEM(size); i++) {
+            size_t tail = MIN(size[i], (size_t)70000);
+
+            assert_ok(check_sample(s, text[i], 0, size[i]));
+            assert_ok(check_sample(s, text[i], size[i] - tail, size[i]));
+        }
+        assert_null(store_get(s, "ahead/none"));
+        assert_int_equal(err_kind(), ERR_VERIFY);
+        assert_ok(check_sample(s, "ahead/grows", 0, 1000));
+    }
+    store_prefetch(s, name, NELEM(name));
+    assert_non_null(sink = store_append(s, "ahead/grows", 1000));
+    assert_int_equal(write_sample(sink, 1000, 1000), 0);
+    assert_int_equal(sink_finish(sink), 0);
+    sink_free(sink);
+    assert_ok(check_sample(s, "ahead/grows", 0, 2000));
+    store_prefetch(s, name, NELEM(name)); /* in two pieces now */
+    assert_ok(check_sample(s, "ahead/grows", 0, 2000));
+    store_close(s);
+}
+
 /* The key is in an agent, and nowhere else that is told. */
 static void
 with_an_agent(void **state)
@@ -933,7 +979,7 @@ main(void)
         cmocka_unit_test(what_is_not_there),
         cmocka_unit_test(through_a_bastion),
         cmocka_unit_test(over_ipv6_and_from_home),
-        cmocka_unit_test(with_an_agent),
+        cmocka_unit_test(fetched_ahead), cmocka_unit_test(with_an_agent),
         cmocka_unit_test(the_server_starts_again)};
 
     if (!sshserver_installed()) {
