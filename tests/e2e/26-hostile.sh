@@ -22,7 +22,7 @@ seconds=${PITR_HOSTILE_SECONDS:-2} seed=${PITR_SEED:-20220502}
 read -ra parts <<<"${PITR_HOSTILE_PARTS:-stream backup ship list}"
 echo "seed $seed"
 # What a connection that is lost may take is a matter of its timeouts.
-LIMIT=${PITR_SLOW:+3}90 MEMORY=${PITR_SLOW:+2}600
+LIMIT=${PITR_SLOW:+3}90 MEMORY=${PITR_SLOW:+3}1200
 declare -A times=() good=()
 
 # hostile_server SOCKET: at PORT.
