@@ -79,6 +79,29 @@ tls localhost ca
 expect_exit 1 "$PITR" backup --config "$T/tls.conf"
 said "TLS|SSL|certificate"
 
+say "a server that asks for the password as it is, or for a file"
+${CC:-cc} -O1 -o "$T/server" "$TOP/tests/hostile/server.c"
+# asked SEED PACKET ATTACK
+asked()
+{
+    rm -f "$T/port"
+    "$T/server" "$SRC" "$T/port" "$1" "$SECRET" "$2" "$3" >"$T/attacks" &
+    local server=$!
+    wait_until 10 test -s "$T/port" || fail "the hostile server does not start"
+    sed "s|^socket = .*|host = 127.0.0.1\nport = $(cat "$T/port")|" \
+        "$T/pitr.conf" >"$T/hostile.conf"
+    "$PITR" stream --once --config "$T/hostile.conf" >>"$T/all.log" 2>&1 &&
+        fail "it went on"
+    kill -KILL $server
+    wait $server 2>/dev/null || true
+    grep -q "$3" "$T/attacks" || fail "it did not ask"
+    ! grep STOLEN "$T/attacks" || fail "it got it"
+}
+for seed in 1 2 3 4 5 6 7 8; do # each of the ways to ask
+    asked $seed 1 "asks for the password"
+done
+asked 1 2 "asks for a file"
+
 say "a stream: where is the password?"
 stream_start --verbose
 nowhere_plain "$STREAM" "$SECRET"

@@ -2,7 +2,7 @@
  * server.c -- a hostile MariaDB server: a real one, of whose packets some are
  * replaced on their way.
  *
- *   server SOCKET PORT-FILE SEED SECRET
+ *   server SOCKET PORT-FILE SEED SECRET [PACKET ATTACK]
  *
  * Listens on a port of loopback, whose number it writes to PORT-FILE, and hands
  * each connection on to the server at SOCKET.  One connection in two or so is
@@ -493,12 +493,18 @@ static const struct attack attacks[] = {
 };
 #define ATTACKS (sizeof attacks / sizeof *attacks)
 
+static const char *only; /* attack */
+static uint64_t only_at;
+
 /* Of those for this place, if there are any, every other time. */
 static const struct attack *
 choose(enum place place)
 {
     bool any = below(2) != 0;
 
+    for (size_t i = 0; i < ATTACKS && only != NULL; i++)
+        if (strcmp(attacks[i].name, only) == 0)
+            return &attacks[i];
     for (;;) {
         const struct attack *a = &attacks[below(ATTACKS)];
 
@@ -585,6 +591,8 @@ serve(int client, const char *socket_path, const char *secret)
         return 1;
     l.data = malloc(PACKET_MAX);
     l.at = below(2) ? scaled(10) : UINT64_MAX;
+    if (only != NULL)
+        l.at = only_at;
     for (;;) {
         fd[0] = (struct pollfd){.fd = l.client, .events = POLLIN};
         fd[1] = (struct pollfd){.fd = l.server, .events = POLLIN};
@@ -622,7 +630,11 @@ main(int argc, char **argv)
     uint64_t seed = argc > 3 ? strtoull(argv[3], NULL, 10) : 0;
     int fd;
 
-    if (argc != 5 || (fd = listens(argv[2])) < 0)
+    if (argc == 7) {
+        only_at = strtoull(argv[5], NULL, 10);
+        only = argv[6];
+    }
+    if ((argc != 5 && argc != 7) || (fd = listens(argv[2])) < 0)
         return 2;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     signal(SIGPIPE, SIG_IGN);
