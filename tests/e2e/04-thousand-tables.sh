@@ -1,5 +1,6 @@
 # A thousand tables in five schemas, of several shapes and engines, with rows in
-# most: backed up, changed, restored, equal.  With the figures.
+# most: backed up, changed, restored, equal.  With the figures.  PITR_TABLES=20000
+# in the environment: as many (and then some minutes).
 . "$(dirname "$0")/lib.sh"
 
 tables()
@@ -8,11 +9,11 @@ tables()
     for db in 0 1 2 3 4; do
         echo "CREATE DATABASE many$db;"
     done
-    for ((i = 0; i < 1000; i++)); do
+    for ((i = 0; i < ${PITR_TABLES:-1000}; i++)); do
         echo "USE many$((i % 5));"
         case $((i % 10)) in
         0) echo "CREATE TABLE t$i (a INT, b VARCHAR(40)); INSERT INTO t$i
-            SELECT seq % 3, 'same' FROM seq_1_to_$((1 + i / 10));" ;;
+            SELECT seq % 3, 'same' FROM seq_1_to_$((1 + i % 1000 / 10));" ;;
         1) echo "CREATE TABLE t$i (a BIGINT UNSIGNED PRIMARY KEY, b DOUBLE,
             KEY (b)); INSERT INTO t$i SELECT 18446744073709551615 - seq * $i,
             SQRT(seq) FROM seq_1_to_30;" ;;

@@ -433,6 +433,11 @@ static const char *const work[] = {
     "SET GLOBAL binlog_checksum=CRC32",
     "SET SESSION binlog_row_image='MINIMAL'",
     "UPDATE a SET v = 'minimal' WHERE id = 5",
+    "SET SESSION binlog_row_image='NOBLOB'",
+    "UPDATE a SET v = 'no blob', b = REPEAT('blob', 9999) WHERE id = 6",
+    "UPDATE a SET v = 'no blob' WHERE id IN (6, 8)",
+    "DELETE FROM a WHERE id = 9",
+    "SET SESSION binlog_row_image='MINIMAL'",
     "INSERT INTO a (v, b) VALUES ('big', REPEAT(CHAR(0, 255, 39, 92), "
     "5 * 1024 * 1024))",
     "INSERT INTO a (v, b) VALUES ('bigger', REPEAT('0123456789abcdef', "
