@@ -101,6 +101,18 @@ verify_remember(struct verify *v, const char *name, uint64_t size,
     pthread_mutex_unlock(&v->lock);
 }
 
+bool
+verify_was_good(struct verify *v, const char *name, uint64_t size,
+    const uint8_t digest[DIGEST_SIZE])
+{
+    bool known;
+
+    pthread_mutex_lock(&v->lock); /* another worker may add to what is known */
+    known = verified_level(v->known, name, size, digest) >= v->level;
+    pthread_mutex_unlock(&v->lock);
+    return known;
+}
+
 size_t
 verify_count(const struct verify_report *r, enum verify_kind kind)
 {
@@ -169,8 +181,7 @@ verify_known(
             seal_header_free(&h);
         return rc;
     }
-    rc = m.offset + m.size == size &&
-        verified_level(v->known, name, size, m.digest) >= v->level;
+    rc = m.offset + m.size == size && verify_was_good(v, name, size, m.digest);
     seal_mark_free(&m);
     seal_header_free(&h);
     return rc;

@@ -49,8 +49,7 @@ verify_segment(struct verify *v, void *arg, size_t i)
     uint64_t size;
     int rc;
 
-    if (!v->conf->all &&
-        verified_level(v->known, s->name, s->size, s->digest) >= v->level) {
+    if (!v->conf->all && verify_was_good(v, s->name, s->size, s->digest)) {
         pthread_mutex_lock(&v->lock);
         v->report->unchanged++;
         pthread_mutex_unlock(&v->lock);

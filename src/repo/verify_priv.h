@@ -32,6 +32,9 @@ int verify_fault(struct verify *v, const char *object);
 /* It was read now, and is good.  digest NULL: it is not remembered. */
 void verify_good(struct verify *v, const char *name, uint64_t size,
     const uint8_t *digest, enum verify_level level);
+/* Was it good before, at the level that is to be reached? */
+bool verify_was_good(struct verify *v, const char *name, uint64_t size,
+    const uint8_t digest[DIGEST_SIZE]);
 /* Remember it as good, and save that now and then. */
 void verify_remember(struct verify *v, const char *name, uint64_t size,
     const uint8_t digest[DIGEST_SIZE], enum verify_level level);
