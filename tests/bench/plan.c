@@ -53,7 +53,7 @@ static struct repo *
 make(const char *dir, const char *signing, const char *secret)
 {
     struct secret_key *key = secret_key_load(secret, NULL, NULL);
-    struct repo *r;
+    struct repo *r = NULL;
 
     if (key == NULL ||
         repo_init(dir, "bench", signing, secret_key_public(key), 1, key) < 0 ||
@@ -79,7 +79,7 @@ main(int argc, char **argv)
 {
     unsigned segments, days, groups = 0;
     struct segment_tail tail = {0};
-    struct repo *r;
+    struct repo *r = NULL;
 
     if (argc != 6 || keys_setup() < 0)
         return 2;
