@@ -45,9 +45,11 @@ db_bulk_setup(struct db *db)
 {
     if (db_exec(db, "SET NAMES binary") < 0)
         return -1;
-    /* check_constraint_checks: what is there may be older than the rule. */
+    /* check_constraint_checks: what is there may be older than the rule.
+     * unique_checks stays on: without it an empty InnoDB table is filled by the
+     * server's bulk insert, which costs more time, and locks all of it. */
     return db_exec(db,
-        "SET SESSION unique_checks=0, foreign_key_checks=0,"
+        "SET SESSION unique_checks=1, foreign_key_checks=0,"
         "check_constraint_checks=0, sql_log_bin=0");
 }
 

@@ -257,9 +257,11 @@ has_stored(const struct defs *d)
  * the same afterwards?  Indexes are listed by class (primary, unique, other)
  * and within one by age; so an index that has to stay keeps all others of its
  * class, and the rule is simple: all or none.
+ *
+ * With few rows an ALTER TABLE costs more than keeping the indexes up to date.
  */
 static void
-choose(struct defs *d)
+choose(struct defs *d, bool few_rows)
 {
     const struct def *primary = find_def(d, DEF_PRIMARY);
     const struct def *counter = auto_increment(d);
@@ -269,6 +271,9 @@ choose(struct defs *d)
         keys = unique = foreign = false;
     if (counter != NULL &&
         (primary == NULL || !starts_with_column(primary, counter)))
+        keys = unique = false;
+    if (few_rows && find_def(d, DEF_FULLTEXT) == NULL &&
+        find_def(d, DEF_SPATIAL) == NULL)
         keys = unique = false;
     for (size_t i = 0; i < d->n; i++) {
         const struct def *x = &d->v[i];
@@ -340,7 +345,7 @@ opening(const char *sql)
 }
 
 void
-ddl_table_split(const char *sql, struct ddl_table *out)
+ddl_table_split(const char *sql, bool few_rows, struct ddl_table *out)
 {
     const char *open = opening(sql);
     const char *close = open == NULL ? NULL : closing(open);
@@ -352,12 +357,13 @@ ddl_table_split(const char *sql, struct ddl_table *out)
     if (close != NULL)
         split_defs(open, close, &d);
     if (strcasecmp(out->engine, "InnoDB") == 0 && d.n > 0) {
-        choose(&d);
+        choose(&d, few_rows);
         put_together(sql, open, close, &d, out);
     } else {
         out->create = xstrdup(sql);
-        out->disable_keys = (strcasecmp(out->engine, "MyISAM") == 0 ||
-                                strcasecmp(out->engine, "Aria") == 0) &&
+        out->disable_keys = !few_rows &&
+            (strcasecmp(out->engine, "MyISAM") == 0 ||
+                strcasecmp(out->engine, "Aria") == 0) &&
             (find_def(&d, DEF_KEY) != NULL ||
                 find_def(&d, DEF_FULLTEXT) != NULL);
     }

@@ -31,8 +31,9 @@ struct ddl_table {
 /* Past the quoted string or name, or the byte, at p. */
 const char *ddl_step(const char *p);
 bool ddl_has_directory(const char *sql);
-/* What is not understood stays whole in `create`; never fails. */
-void ddl_table_split(const char *sql, struct ddl_table *out);
+/* What is not understood stays whole in `create`; never fails.  A table of few
+ * rows is created with its indexes. */
+void ddl_table_split(const char *sql, bool few_rows, struct ddl_table *out);
 void ddl_table_free(struct ddl_table *t);
 /* A CREATE TABLE without what may differ in an equal table: AUTO_INCREMENT=n,
  * DATA DIRECTORY and INDEX DIRECTORY, and the mark of a time in the format of

@@ -40,10 +40,9 @@ struct filler {
     struct db *db;
     struct db_bulk *bulk;
     uint32_t table;
-    uint64_t *rows;       /* of each table of the part */
-    uint64_t uncommitted; /* bytes */
-    bool shared;          /* the session is set for tables of several parts */
-    struct buf space;     /* of load_history_row() */
+    uint64_t *rows;            /* of each table of the part */
+    uint64_t uncommitted;      /* bytes */
+    struct buf space;          /* of load_history_row() */
     struct rowsum minus, plus; /* of load_zero_row() */
 };
 
@@ -123,23 +122,6 @@ bulk_close(struct filler *f)
     return rc;
 }
 
-/*
- * Without unique_checks, the first insert into an empty InnoDB table (or
- * partition) locks all of it, which is fast.  Two workers that start one
- * together would each wait for the other; so not where a table has several
- * parts.
- */
-static int
-set_shared(struct filler *f, uint32_t table)
-{
-    bool shared = f->w->l->table[table].parts > 1;
-
-    if (shared == f->shared)
-        return 0;
-    f->shared = shared;
-    return db_exec(f->db, "SET SESSION unique_checks=%d", shared ? 1 : 0);
-}
-
 static int
 bulk_open(struct filler *f, uint32_t table)
 {
@@ -155,8 +137,6 @@ bulk_open(struct filler *f, uint32_t table)
             "rows of table number %" PRIu32
             ", which the manifest does not have",
             table);
-    if (set_shared(f, table) < 0)
-        return -1;
     t = &m->table[table];
     cols = xcalloc(t->cols + 1, sizeof *cols);
     for (size_t i = 0; i < t->cols; i++)

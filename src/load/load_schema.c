@@ -10,6 +10,11 @@
 #include "pitr/log.h"
 #include "pitr/mem.h"
 
+/* Up to here a table is created with its indexes: of 3,000 tables of three
+ * rows a third of the server's time was the ALTER TABLE that adds them. */
+#define FEW_ROWS 1000
+#define FEW_BYTES (1u << 20)
+
 static int
 read_objects(struct load *l, struct schema_reader *r)
 {
@@ -53,7 +58,10 @@ find_tables(struct load *l)
                 " in the schema, which the manifest does not have",
                 o->schema, o->name, o->table);
         t->object = o;
-        ddl_table_split(o->sql, &t->ddl);
+        ddl_table_split(o->sql,
+            o->table < m->tables && m->table[o->table].sum.rows <= FEW_ROWS &&
+                m->table[o->table].bytes <= FEW_BYTES,
+            &t->ddl);
     }
     for (size_t i = 0; i < m->tables; i++) {
         if (l->table[i].object == NULL && !m->table[i].left_out)

@@ -148,7 +148,7 @@ test_split(void **state)
         const struct split_case *c = &split_cases[i];
         struct ddl_table t;
         print_message("  %s\n", c->what);
-        ddl_table_split(c->sql, &t);
+        ddl_table_split(c->sql, false, &t);
         assert_string_equal(t.create, c->create);
         check_list(t.add_index, t.indexes, c->index);
         check_list(t.add_foreign, t.foreigns, c->foreign);
@@ -156,6 +156,35 @@ test_split(void **state)
         assert_int_equal(t.directory, c->directory);
         ddl_table_free(&t);
     }
+}
+
+/* Indexes stay where there are few rows; what waits for other tables does not.
+ */
+static void
+test_split_few_rows(void **state)
+{
+    size_t kept = 0;
+
+    (void)state;
+    for (size_t i = 0; i < NELEM(split_cases); i++) {
+        const struct split_case *c = &split_cases[i];
+        struct ddl_table t;
+
+        ddl_table_split(c->sql, true, &t);
+        check_list(t.add_foreign, t.foreigns, c->foreign);
+        assert_false(t.disable_keys);
+        if (strstr(c->sql, "FULLTEXT") != NULL ||
+            strstr(c->sql, "SPATIAL") != NULL) {
+            assert_int_equal(t.indexes > 0, c->index[0] != NULL);
+        } else {
+            assert_int_equal(t.indexes, 0);
+            kept += c->index[0] != NULL;
+            if (c->foreign[0] == NULL && c->index[0] != NULL)
+                assert_non_null(strstr(t.create, c->index[0] + 4));
+        }
+        ddl_table_free(&t);
+    }
+    assert_true(kept > 0);
 }
 
 /* Cut anywhere, a statement is still taken without harm (see ASan). */
@@ -173,7 +202,7 @@ test_cut(void **state)
             struct ddl_table t;
             ddl_names(sql, &names);
             ddl_names_free(&names);
-            ddl_table_split(sql, &t);
+            ddl_table_split(sql, n % 2, &t);
             assert_non_null(t.create);
             ddl_table_free(&t);
             free(account);
@@ -300,6 +329,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_split),
+        cmocka_unit_test(test_split_few_rows),
         cmocka_unit_test(test_cut),
         cmocka_unit_test(test_comparable),
         cmocka_unit_test(test_grants),
