@@ -146,7 +146,8 @@ round()
         >"$T/backup.out" 2>&1 || rc=$?
     took=$(((${EPOCHREALTIME/./} - ${took/./}) / 1000))
     told=$(locked_for)
-    echo "$1: exit code $rc after $took ms, tables locked for $told ms; held up at the longest:"
+    echo "$1: exit code $rc after $took ms, tables locked for $told ms;" \
+        "held up at the longest:"
     [[ " ${*:2} " == *" $rc "* ]] || {
         sql "$SRC" "SHOW FULL PROCESSLIST"
         cat "$T/backup.out"
@@ -223,4 +224,5 @@ for id in "${list[@]}"; do
     sandbox_stop "$T/r"
     rm -rf "$T/r"
 done
-echo "at the instant of ${#list[@]} backups, and after the log, all money is there"
+echo "at the instant of ${#list[@]} backups, and after the log, all money is" \
+    "there"
