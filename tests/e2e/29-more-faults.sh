@@ -55,7 +55,7 @@ faulty()
     rm -f "$T/count"
     env LD_PRELOAD="$V/fault.so" FAULT_PATH="$path" FAULT_STASH="$V/stash" \
         FAULT_AT="$at" FAULT_DO="$how" FAULT_SEED="$RANDOM" \
-        FAULT_COUNT="$T/count" "$PITR" "$1" --config "$T/pitr.conf" \
+        FAULT_COUNT="$T/count" FAULT_COMM="${PITR##*/}" "$PITR" "$1" --config "$T/pitr.conf" \
         "${@:2}" >"$T/faulty.log" 2>&1 </dev/null || true
 }
 new_vault()
@@ -96,9 +96,8 @@ sed -i "/^ForceCommand/d" "$V/conf"
 echo "ForceCommand $V/sftp" >>"$V/conf"
 faulty_vault()
 {
-    rm -f "$T/count"
     echo "export FAULT_PATH=$D FAULT_STASH=$V/stash FAULT_AT=$at" \
-        "FAULT_DO=$how FAULT_SEED=$RANDOM FAULT_COUNT=$V/h/count" \
+        "FAULT_DO=$how FAULT_SEED=$RANDOM" \
         >"$V/h/fault"
     pitr ship --once >"$T/faulty.log" 2>&1 || true
     rm -f "$V/h/fault"
@@ -135,12 +134,7 @@ done
 echo "$faults faults"
 
 say "shipping: what the vault writes"
-how=none at=0
-new_vault
-faulty_vault
-n=$(cat "$V/h/count")
-echo "$n calls in the first session"
-rm -rf "$D"
+n=30 # it tells nobody how many calls it makes: about so many
 for how in "${hows[@]}"; do
     moments "$n"
     for at in "${ats[@]}"; do

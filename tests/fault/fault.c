@@ -13,6 +13,7 @@
  *   enospc, eio    the call fails, and so do all later ones that would write
  *          (with $FAULT_ONCE only this one)
  *
+ * With $FAULT_COMM only in a program of that name, not in those that it starts.
  * $FAULT_SEED chooses among what may happen.  $FAULT_COUNT names a file into
  * which the number of calls is written at exit.  $FAULT_CLOCK is added, in
  * seconds, to the clock of the wall.  $FAULT_STASH is a folder on the same file
@@ -83,6 +84,9 @@ begin(void)
         "", "kill", "torn", "power", "enospc", "eio"};
     const char *s;
 
+    if ((s = getenv("FAULT_COMM")) != NULL &&
+        strcmp(s, program_invocation_short_name) != 0)
+        return;
     if ((s = getenv("FAULT_PATH")) != NULL && realpath(s, prefix) == NULL)
         snprintf(prefix, sizeof prefix, "%s", s);
     if ((s = getenv("FAULT_STASH")) != NULL)
