@@ -208,8 +208,13 @@ writers_stop
 truth "$SRC" "$T/truth"
 pitr stream --once
 
-# Each by itself, and the log from it on; without PITR_LONG the second.
-[ -n "${PITR_LONG:-}" ] || list=("${list[1]}")
+# Each by itself, and the log from it on: the second; with PITR_LONG the first
+# three, and the last.
+if [ -n "${PITR_LONG:-}" ]; then
+    list=("${list[@]:0:3}" "${list[-1]}")
+else
+    list=("${list[1]}")
+fi
 for id in "${list[@]}"; do
     gtid=$(pitr list --json | tr -d ' \n' |
         sed -n "s/.*\"id\":\"$id\"[^}]*\"gtid\":\"\([0-9-]*\)\".*/\1/p")
