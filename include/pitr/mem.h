@@ -9,15 +9,17 @@
 #include <stddef.h>
 #include "pitr/err.h"
 
-void *xmalloc(size_t n);
-void *xcalloc(size_t n, size_t size);
-void *xrealloc(void *p, size_t n);
+#define NEVER_NULL __attribute__((returns_nonnull))
+
+void *xmalloc(size_t n) NEVER_NULL;
+void *xcalloc(size_t n, size_t size) NEVER_NULL;
+void *xrealloc(void *p, size_t n) NEVER_NULL;
 /* Grow an array for n + 1 elements; *cap is in elements. */
 void *xgrow(void *p, size_t n, size_t *cap, size_t size);
 char *xstrdup(const char *s); /* NULL gives NULL */
-char *xstrndup(const char *s, size_t n);
-void *xmemdup(const void *p, size_t n);
-char *xasprintf(const char *fmt, ...) PRINTF(1, 2);
+char *xstrndup(const char *s, size_t n) NEVER_NULL;
+void *xmemdup(const void *p, size_t n) NEVER_NULL;
+char *xasprintf(const char *fmt, ...) NEVER_NULL PRINTF(1, 2);
 
 #define NELEM(a) (sizeof(a) / sizeof((a)[0]))
 #define MIN(a, b) ((a) < (b) ? (a) : (b))

@@ -162,7 +162,6 @@ struct segment_reader *segment_open(struct repo *r,
  * (enum group_step; the group's Gtid is segment_group()); 0 at the end; -1 */
 int segment_read(struct segment_reader *r, struct event *e, int *step);
 const struct event_gtid *segment_group(const struct segment_reader *r);
-const struct event_format *segment_format(const struct segment_reader *r);
 void segment_reader_free(struct segment_reader *r);
 
 #endif

@@ -33,12 +33,12 @@ const struct opt common_opts[] = {
     {"help", 'h', OPT_FLAG, COMMON(help), NULL, 0, 0, NULL, "this text", NULL},
     {0}};
 
-/* A row by "--name" (length n) or by its letter. */
+/* A row by "--name" (length n), or by its letter where name is NULL. */
 static const struct opt *
 find_row(const struct opt *rows, const char *name, size_t n, char letter)
 {
     for (; rows != NULL && rows->name != NULL; rows++)
-        if (letter != 0
+        if (name == NULL
                 ? rows->letter == letter
                 : strlen(rows->name) == n && memcmp(rows->name, name, n) == 0)
             return rows;

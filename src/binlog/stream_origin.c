@@ -91,11 +91,7 @@ origin_gap(struct db *db, struct origin *o, enum segment_cause cause,
 
     if (db_query(db, &r, "SHOW BINARY LOGS") < 0)
         goto out;
-    if (r.rows == 0) {
-        err_set(ERR_FAILED, "%s: the server has no binary log", db_where(db));
-        goto out;
-    }
-    origin_set(o, cause, db_text(&r, 0, 0), 4);
+    origin_set(o, cause, r.rows > 0 ? db_text(&r, 0, 0) : "", 4);
     if ((rc = origin_read_gtid(db, o)) < 0)
         goto out;
     if (rc == 0) {

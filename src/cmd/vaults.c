@@ -83,21 +83,21 @@ vaults_list(const struct conf_server *s, size_t *n)
     struct vaults_conf c = {.section = s};
     const char *p = urls(&c);
     char **list = NULL, *url;
-    size_t cap = 0;
+    size_t count = 0, cap = 0;
 
-    *n = 0;
     while ((url = vaults_next(&p)) != NULL) {
         size_t i = 0;
 
-        while (i < *n && strcmp(list[i], url) != 0)
+        while (i < count && strcmp(list[i], url) != 0)
             i++;
-        if (i < *n) {
+        if (i < count) {
             free(url);
             continue;
         }
-        list = xgrow(list, *n, &cap, sizeof *list);
-        list[(*n)++] = url;
+        list = xgrow(list, count, &cap, sizeof *list);
+        list[count++] = url;
     }
+    *n = count;
     return list;
 }
 

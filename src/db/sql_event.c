@@ -195,10 +195,10 @@ sql_event_states_get(
 }
 
 static void
-alter(struct sql_event_states *s, const struct sql_event *e, const char *schema,
-    const char *session, bool elsewhere)
+alter(struct sql_event_states *s, const struct sql_event *e,
+    struct sql_event_state *x, const char *schema, const char *session,
+    bool elsewhere)
 {
-    struct sql_event_state *x = find(s, schema, e->name);
     enum sql_event_status status = x == NULL ? SQL_EVENT_SAME : x->status;
 
     if (e->status != SQL_EVENT_SAME)
@@ -220,9 +220,12 @@ sql_event_states_apply(struct sql_event_states *s, const struct sql_event *e,
     const char *session, bool elsewhere)
 {
     const char *schema = e->schema != NULL ? e->schema : session;
-    struct sql_event_state *x =
-        e->name == NULL ? NULL : find(s, schema, e->name);
+    struct sql_event_state *x = NULL;
 
+    if (e->name != NULL)
+        x = find(s, schema, e->name);
+    else if (e->kind != SQL_EVENT_DROP_DATABASE)
+        return; /* of no event */
     switch (e->kind) {
     case SQL_EVENT_NONE:
         break;
@@ -234,7 +237,7 @@ sql_event_states_apply(struct sql_event_states *s, const struct sql_event *e,
                                                   : e->status);
         break;
     case SQL_EVENT_ALTER:
-        alter(s, e, schema, session, elsewhere);
+        alter(s, e, x, schema, session, elsewhere);
         break;
     case SQL_EVENT_DROP:
         if (x != NULL)

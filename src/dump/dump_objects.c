@@ -14,30 +14,20 @@
 #include "pitr/mem.h"
 #include "pitr/stop.h"
 
-struct show { /* how a kind is asked for, and what it answers */
-    enum schema_kind kind;
+struct show {         /* how a kind is asked for, and what it answers */
     const char *what; /* SHOW CREATE what */
     const char *sql;  /* the column with the statement */
 };
 
 static const struct show shows[] = {
-    {SCHEMA_FUNCTION, "FUNCTION", "Create Function"},
-    {SCHEMA_PROCEDURE, "PROCEDURE", "Create Procedure"},
-    {SCHEMA_PACKAGE, "PACKAGE", "Create Package"},
-    {SCHEMA_PACKAGE_BODY, "PACKAGE BODY", "Create Package Body"},
-    {SCHEMA_VIEW, "VIEW", "Create View"},
-    {SCHEMA_TRIGGER, "TRIGGER", "SQL Original Statement"},
-    {SCHEMA_EVENT, "EVENT", "Create Event"},
+    [SCHEMA_FUNCTION] = {"FUNCTION", "Create Function"},
+    [SCHEMA_PROCEDURE] = {"PROCEDURE", "Create Procedure"},
+    [SCHEMA_PACKAGE] = {"PACKAGE", "Create Package"},
+    [SCHEMA_PACKAGE_BODY] = {"PACKAGE BODY", "Create Package Body"},
+    [SCHEMA_VIEW] = {"VIEW", "Create View"},
+    [SCHEMA_TRIGGER] = {"TRIGGER", "SQL Original Statement"},
+    [SCHEMA_EVENT] = {"EVENT", "Create Event"},
 };
-
-static const struct show *
-show_of(enum schema_kind kind)
-{
-    for (size_t i = 0; i < NELEM(shows); i++)
-        if (shows[i].kind == kind)
-            return &shows[i];
-    return NULL;
-}
 
 int
 dump_definition(const struct db_result *r, const char *name, char **sql)
@@ -62,7 +52,7 @@ static int
 ask(struct dump *d, const struct schema_object *o, const char *results,
     struct db_result *r)
 {
-    const struct show *show = show_of(o->kind);
+    const struct show *show = &shows[o->kind];
     char *name;
     int rc;
 
@@ -99,7 +89,7 @@ show_create(struct dump *d, struct schema_object *o)
             return -1;
     }
     o->table = UINT32_MAX;
-    o->sql = text_of(&r, show_of(o->kind)->sql);
+    o->sql = text_of(&r, shows[o->kind].sql);
     o->sql_mode = text_of(&r, "sql_mode");
     o->charset_client = text_of(&r, "character_set_client");
     o->collation_connection = text_of(&r, "collation_connection");
@@ -160,7 +150,7 @@ dump_objects_write(struct dump *d, struct schema_writer *w)
                               " '' FROM information_schema.ROUTINES WHERE"
                               " ROUTINE_TYPE = '%s' AND " DUMP_NOT_SYSTEM(
                                   "ROUTINE_SCHEMA") " ORDER BY 1, 2",
-            show_of(kinds[i])->what);
+            shows[kinds[i]].what);
         int rc = write_query(d, w, kinds[i], sql);
 
         free(sql);

@@ -258,7 +258,7 @@ health_look(struct repo *r, const char *server, char *const *vault, size_t n,
         look_head(out, r, c);
         look_stored(out, r);
     }
-    if (out->local) {
+    if (r != NULL && out->local) {
         look_stream(out, r);
         look_disk(out, r);
         out->vault = xcalloc(MAX(n, 1), sizeof *out->vault);

@@ -99,22 +99,29 @@ repo_file_format(const struct repo_file *f, const struct signing_key *signing,
     put_base32(out, "signature", sig, sizeof sig);
 }
 
-/* One "key: value" of the text between *p and end; owned strings. */
-static int
-next_line(const char **p, const char *end, char **key, char **value)
+/* One "key: value" of the text between *p and end: the key, owned, with the
+ * value behind it.  NULL where there is none. */
+static char *
+next_line(const char **p, const char *end, char **value)
 {
-    const char *eol, *colon;
+    const char *line = *p, *eol, *colon;
+    char *key;
 
-    if (*p == end)
-        return 0;
-    eol = memchr(*p, '\n', (size_t)(end - *p));
-    colon = eol == NULL ? NULL : memchr(*p, ':', (size_t)(eol - *p));
-    if (colon == NULL || eol - colon < 3 || colon[1] != ' ')
-        return err_set(ERR_VERIFY, "a line that is not \"key: value\"");
-    *key = xstrndup(*p, (size_t)(colon - *p));
-    *value = xstrndup(colon + 2, (size_t)(eol - colon - 2));
+    if (line == end) {
+        err_set(ERR_VERIFY, "it has no signature");
+        return NULL;
+    }
+    eol = memchr(line, '\n', (size_t)(end - line));
+    colon = eol == NULL ? NULL : memchr(line, ':', (size_t)(eol - line));
+    if (colon == NULL || eol - colon < 3 || colon[1] != ' ') {
+        err_set(ERR_VERIFY, "a line that is not \"key: value\"");
+        return NULL;
+    }
+    key = xmemdup(line, (size_t)(eol - line) + 1);
+    key[colon - line] = key[eol - line] = '\0';
+    *value = key + (colon - line) + 2;
     *p = eol + 1;
-    return 1;
+    return key;
 }
 
 static int
@@ -222,37 +229,44 @@ take_value(struct repo_file *f, const char *key, char *value)
     return take_later(f, key, value);
 }
 
+/* The line at *p; that of the signature sets *signed_end. */
+static int
+parse_line(struct repo_file *f, const char *text, const char **p,
+    const char *end, uint8_t *sig, const char **signed_end)
+{
+    const char *line = *p;
+    char *value = NULL, *key = next_line(p, end, &value);
+    int rc;
+
+    if (key == NULL)
+        return -1;
+    if (strcmp(key, "signature") == 0) {
+        rc = base32_parse(value, sig, 64);
+        *signed_end = line;
+        if (*p != end)
+            rc = -1;
+    } else if (f->handover_len > 0) {
+        rc = -1; /* it would be in a text that was not handed over */
+    } else {
+        rc = take_value(f, key, value);
+        if (strcmp(key, "handover") == 0)
+            f->handover_len = (size_t)(line - text);
+    }
+    if (rc < 0)
+        err_set(ERR_VERIFY, "its line \"%s\" is not valid", key);
+    free(key);
+    return rc;
+}
+
 static int
 parse_lines(struct repo_file *f, const char *text, const char *p,
     const char *end, uint8_t *sig, const char **signed_end)
 {
-    char *key = NULL, *value = NULL;
-    int rc;
+    int rc = 0;
 
-    for (;;) {
-        const char *line = p;
-
-        if ((rc = next_line(&p, end, &key, &value)) <= 0)
-            return rc < 0 ? -1 : err_set(ERR_VERIFY, "it has no signature");
-        if (strcmp(key, "signature") == 0) {
-            rc = base32_parse(value, sig, 64);
-            *signed_end = line;
-            if (p != end)
-                rc = -1;
-        } else if (f->handover_len > 0) {
-            rc = -1; /* it would be in a text that was not handed over */
-        } else {
-            rc = take_value(f, key, value);
-            if (strcmp(key, "handover") == 0)
-                f->handover_len = (size_t)(line - text);
-        }
-        if (rc < 0)
-            err_set(ERR_VERIFY, "its line \"%s\" is not valid", key);
-        free(key);
-        free(value);
-        if (rc < 0 || *signed_end != NULL)
-            return rc;
-    }
+    while (rc >= 0 && *signed_end == NULL)
+        rc = parse_line(f, text, &p, end, sig, signed_end);
+    return rc;
 }
 
 int

@@ -179,12 +179,6 @@ segment_group(const struct segment_reader *r)
     return &r->group.gtid;
 }
 
-const struct event_format *
-segment_format(const struct segment_reader *r)
-{
-    return &r->format;
-}
-
 void
 segment_reader_free(struct segment_reader *r)
 {
