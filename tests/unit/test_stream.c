@@ -10,10 +10,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "../../src/binlog/stream_impl.h"
 #include "pitr/catalog.h"
 #include "pitr/digest.h"
 #include "pitr/file.h"
@@ -21,6 +23,7 @@
 #include "pitr/mem.h"
 #include "pitr/stop.h"
 #include "pitr/stream.h"
+
 #include "pitr/times.h"
 #include "testserver.h"
 
@@ -231,6 +234,9 @@ repo_make(struct lab *l)
 struct run {
     bool once, semisync;
     uint64_t segment_bytes, flush_us;
+    uint32_t server_id;
+    const char *user;  /* NULL: root */
+    rlim_t file_limit; /* bytes of a file that can be written; 0: any */
 };
 
 /* In the child: the stream, with the exit code of its error. */
@@ -241,6 +247,7 @@ stream_child(struct lab *l, const struct run *run)
     struct repo *r;
     struct stream_report report;
     struct stream_conf conf = {.source = &source,
+        .server_id = run->server_id,
         .once = run->once,
         .semisync = run->semisync,
         .flush_us = run->flush_us ? run->flush_us : 200000,
@@ -252,6 +259,14 @@ stream_child(struct lab *l, const struct run *run)
 
     stop_setup();
     alarm(120);
+    if (run->user != NULL)
+        source.user = run->user;
+    if (run->file_limit != 0) {
+        struct rlimit limit = {run->file_limit, RLIM_INFINITY};
+
+        signal(SIGXFSZ, SIG_IGN); /* so that writing fails */
+        setrlimit(RLIMIT_FSIZE, &limit);
+    }
     if ((r = repo_open(l->repo_path, NULL, l->signing_path)) == NULL)
         _exit(99);
     conf.repo = r;
@@ -289,10 +304,17 @@ stream_end(struct lab *l, int signal)
 }
 
 static int
+stream_once_as(struct lab *l, struct run run)
+{
+    run.once = true;
+    stream_start(l, run);
+    return stream_end(l, 0);
+}
+
+static int
 stream_once(struct lab *l)
 {
-    stream_start(l, (struct run){.once = true});
-    return stream_end(l, 0);
+    return stream_once_as(l, (struct run){0});
 }
 
 /* The newest segment as it is on disk; 0 where there is none. */
@@ -592,7 +614,7 @@ test_dump_killed(void **state)
     repo_make(l);
     stream_start(l, (struct run){.flush_us = 20000});
     await_begun(l);
-    writer = writer_start(l, 6, 30000);
+    writer = writer_start(l, 4, 30000);
     while (!writer_ended(writer, WNOHANG)) {
         kill_dump(l);
         usleep(300000);
@@ -983,6 +1005,7 @@ test_failover(void **state)
 {
     static const char *const other[] = {
         "--log-bin=mb", "--server-id=8", "--binlog-format=ROW", NULL};
+    static const char *const no_log[] = {"--server-id=7", NULL};
     struct lab *l = *state;
     size_t from = now_in_log(l);
 
@@ -990,6 +1013,18 @@ test_failover(void **state)
     assert_int_equal(stream_once(l), 0);
     sql(l, "INSERT INTO d.t VALUES(NULL,'first')");
     assert_int_equal(stream_once(l), 0);
+
+    /* The server is away, and then there without its log. */
+    db_close(l->db);
+    l->db = NULL;
+    testserver_halt(&l->ts, SIGTERM);
+    assert_int_equal(stream_once(l), ERR_UNREACHABLE);
+    stream_start(l, (struct run){0});
+    usleep(300000); /* it tries again, until it is told to end */
+    assert_int_equal(stream_end(l, SIGTERM), 0);
+    assert_int_equal(testserver_again(&l->ts, no_log), 0);
+    sql_open(l);
+    assert_int_equal(stream_once(l), ERR_FAILED);
     server_again(l, SIGTERM, other);
     assert_int_equal(stream_once(l), 0);
     assert_int_equal(stream_once(l), 0);
@@ -1038,7 +1073,7 @@ test_semisync(void **state)
             free(text);
             segment_tail_free(&t);
         }
-        if (run == 0) /* in good order, the first time */
+        if (run == 2) /* in good order, the last time */
             assert_int_equal(stream_end(l, SIGTERM), 0);
         else
             assert_int_equal(stream_end(l, SIGKILL), 128 + SIGKILL);
@@ -1237,6 +1272,213 @@ test_stock_tool(void **state)
     repo_close(r);
 }
 
+/* A server_id that is given, and one that cannot be. */
+static void
+test_server_id_given(void **state)
+{
+    struct lab *l = *state;
+    size_t from = now_in_log(l);
+
+    repo_make(l);
+    assert_int_equal(
+        stream_once_as(l, (struct run){.server_id = 7}), ERR_USAGE);
+    assert_int_equal(stream_once_as(l, (struct run){.server_id = 4711}), 0);
+    sql(l, "INSERT INTO d.t VALUES(NULL,'given')");
+    assert_int_equal(stream_once_as(l, (struct run){.server_id = 4711}), 0);
+    check_all(l, from);
+}
+
+/* An account that may too little, ever less of it. */
+static void
+test_account(void **state)
+{
+    static const char *const grants[] = {"BINLOG MONITOR", "REPLICATION SLAVE"};
+    struct lab *l = *state;
+    size_t from = now_in_log(l);
+    struct run run = {.user = "weak"};
+
+    repo_make(l);
+    sql(l, "CREATE USER weak@localhost");
+    from = now_in_log(l);
+    for (size_t i = 0; i < NELEM(grants); i++) {
+        /* Before there is a log in the repository; it has none after. */
+        assert_int_not_equal(stream_once_as(l, run), 0);
+        if (db_exec(l->db, "GRANT %s ON *.* TO weak@localhost", grants[i]) < 0)
+            fail_msg("%s", err_text());
+        from = now_in_log(l);
+    }
+    /* It may not see the other replicas, which it does not need. */
+    assert_int_equal(stream_once_as(l, run), 0);
+    for (size_t i = 0; i < NELEM(grants); i++) {
+        if (db_exec(l->db, "REVOKE %s ON *.* FROM weak@localhost", grants[i]) <
+            0)
+            fail_msg("%s", err_text());
+        assert_int_not_equal(stream_once_as(l, run), 0);
+    }
+    sql(l, "DROP USER weak@localhost");
+    assert_int_equal(stream_once(l), 0);
+    check_epoch(l, 1, NULL);
+    check_all(l, from);
+}
+
+/* The repository cannot be written, at more and more places: that is no fault
+ * of the server, and not tried again; afterwards all comes in. */
+static void
+test_repository_full(void **state)
+{
+    static const rlim_t limits[] = {100, 2000, 20000, 60000};
+    struct lab *l = *state;
+    size_t from = now_in_log(l);
+
+    repo_make(l);
+    for (size_t i = 0; i < NELEM(limits); i++) {
+        if (i == 1) {
+            from = now_in_log(l);
+            assert_int_equal(stream_once(l), 0);
+        }
+        sql(l,
+            "INSERT INTO d.t SELECT NULL, REPEAT(SHA2(RAND(), 512), 8) FROM "
+            "d.seq_1_to_400");
+        assert_int_equal(
+            stream_once_as(l, (struct run){.file_limit = limits[i]}),
+            ERR_FAILED);
+    }
+    assert_int_equal(stream_once(l), 0);
+    check_epoch(l, 1, NULL);
+    check_all(l, from);
+}
+
+/* A backup that cannot be read is no place to begin at: from now on. */
+static void
+test_backup_damaged(void **state)
+{
+    struct lab *l = *state;
+    char *path, *away;
+    size_t from;
+
+    repo_make(l);
+    backup_now(l, "20220502T020000Z");
+    path = xasprintf("%s/backup/20220502T020000Z/manifest", l->repo_path);
+    away = xasprintf("%s/away", l->dir);
+    assert_int_equal(rename(path, away), 0);
+    assert_int_equal(file_create(path, 0400, "damaged", 7), 0);
+    sql(l, "INSERT INTO d.t VALUES(NULL,'before')");
+    from = now_in_log(l);
+    assert_int_equal(stream_once(l), 0);
+    sql(l, "INSERT INTO d.t VALUES(NULL,'after')");
+    assert_int_equal(stream_once(l), 0);
+    assert_int_equal(rename(away, path), 0);
+    check_all(l, from);
+    assert_false(backup_is_covered(l));
+    free(path);
+    free(away);
+}
+
+/* What was recorded, against what the server has: the same log, or not?  want:
+ * part of the reason why not; NULL where it is. */
+static void
+same_log(struct lab *l, const struct identity *who, const char *file,
+    uint64_t pos, const char *gtid, const char *want)
+{
+    struct segment_tail t = {
+        .start = {.server_id = 7, .server_uid = xstrdup("b")},
+        .state = {.source_file = xstrdup(file), .source_pos = pos}};
+    char *why = NULL;
+    int rc;
+
+    assert_int_equal(gtid_pos_parse(gtid, &t.state.gtid), 0);
+    rc = identity_check_log(l->db, NULL, who, &t, &why);
+    if (rc < 0)
+        fail_msg("%s", err_text());
+    if ((rc > 0) != (want == NULL))
+        fail_msg("%s:%llu '%s': %d, %s", file, (unsigned long long)pos, gtid,
+            rc, why == NULL ? "the same" : why);
+    if (want != NULL && strstr(why, want) == NULL)
+        fail_msg("%s", why);
+    free(why);
+    segment_tail_free(&t);
+}
+
+static void
+test_identity(void **state)
+{
+    struct lab *l = *state;
+    struct identity i, other = {.server_id = 7, .uid = "a", .version = ""};
+    struct db_result r;
+    const char *file;
+    char *gtid, *more;
+    uint64_t pos;
+
+    sql(l, "RESET MASTER");
+    sql(l, "SET gtid_domain_id=5");
+    sql(l, "INSERT INTO d.t VALUES(NULL,'another domain')");
+    sql(l, "SET gtid_domain_id=0");
+    sql(l, "INSERT INTO d.t VALUES(NULL,'last')");
+    assert_int_equal(identity_read(l->db, &i), 0);
+    assert_int_equal(db_query(l->db, &r, "SHOW MASTER STATUS"), 0);
+    assert_int_equal(db_value(l->db, &gtid, "SELECT @@gtid_binlog_pos"), 1);
+    assert_string_equal(gtid, "0-7-1,5-7-1");
+    file = db_text(&r, 0, 0);
+    pos = strtoull(db_text(&r, 0, 1), NULL, 10);
+    free(i.uid);
+    i.uid = xstrdup("");
+
+    same_log(l, &i, file, pos, gtid, NULL);
+    same_log(l, &i, file, pos, "0-7-2,5-7-1", "is not the one");
+    same_log(l, &i, file, pos, "0-8-1,5-7-1", "is not the one");
+    /* A domain that was deleted there; one that we do not have. */
+    more = xasprintf("%s,77-7-1", gtid);
+    same_log(l, &i, file, pos, more, NULL);
+    same_log(l, &i, file, pos, "0-7-1", "is not the one");
+    /* A place before all, within an event, behind the end. */
+    same_log(l, &i, file, 4, gtid, "is not the one");
+    same_log(l, &i, file, pos - 1, gtid, "is not the one");
+    same_log(l, &i, file, pos + 1, gtid, "is not the one");
+    /* A file that is gone; that is to come; of another name: by domains. */
+    same_log(l, &i, "mb.000000", 4711, gtid, NULL);
+    same_log(l, &i, "mb.900000", 4711, gtid, "newest file is mb.000001");
+    same_log(l, &i, "xx.000001", 4711, "5-7-1,77-7-1", NULL);
+    same_log(l, &i, "xx.000001", 4711, "77-7-1", "nothing of what");
+    same_log(l, &i, "", 0, gtid, NULL);
+    /* Another server has to know all domains. */
+    same_log(l, &other, file, pos, "0-7-9,5-7-1", NULL);
+    same_log(l, &other, file, pos, more, "nothing of what");
+    i.server_id = 8;
+    same_log(l, &i, file, pos, more, "nothing of what");
+    free(more);
+    free(gtid);
+    db_result_free(&r);
+    identity_free(&i);
+}
+
+/* The file with which the server goes on. */
+static void
+test_identity_file(void **state)
+{
+    struct identity i = {.server_id = 7, .uid = "", .version = ""};
+    struct segment_tail t = {.start = {.server_id = 7,
+                                 .server_uid = "",
+                                 .source_file = "mb.000004",
+                                 .source_created = 1000},
+        .state = {.source_file = "mb.000005", .source_pos = 4711}};
+    char *why = NULL;
+
+    (void)state;
+    assert_int_equal(identity_check_file(&i, &t, "mb.000005", 2000, &why), 1);
+    assert_int_equal(identity_check_file(&i, &t, "mb.000006", 2000, &why), 1);
+    assert_int_equal(
+        identity_check_file(&i, &t, "other.000001", 2000, &why), 1);
+    assert_null(why);
+    assert_int_equal(identity_check_file(&i, &t, "mb.000004", 1001, &why), 0);
+    assert_non_null(strstr(why, "another time"));
+    free(why);
+    assert_int_equal(identity_check_file(&i, &t, "mb.000003", 2000, &why), 0);
+    assert_non_null(strstr(why, "goes on in mb.000003"));
+    free(why);
+    i.server_id = 8; /* another server has files of its own */
+    assert_int_equal(identity_check_file(&i, &t, "mb.000003", 2000, &why), 1);
+}
+
 /* --- */
 
 /* A test that failed leaves its stream. */
@@ -1312,9 +1554,15 @@ main(int argc, char **argv)
         cmocka_unit_test_teardown(test_semisync, after_each),
         cmocka_unit_test_teardown(test_incident, after_each),
         cmocka_unit_test_teardown(test_same_server_id, after_each),
+        cmocka_unit_test_teardown(test_server_id_given, after_each),
+        cmocka_unit_test_teardown(test_account, after_each),
+        cmocka_unit_test_teardown(test_repository_full, after_each),
+        cmocka_unit_test_teardown(test_backup_damaged, after_each),
         cmocka_unit_test_teardown(test_reset_master, after_each),
         cmocka_unit_test_teardown(test_reset_master_twin, after_each),
         cmocka_unit_test_teardown(test_reset_master_live, after_each),
+        cmocka_unit_test_teardown(test_identity, after_each),
+        cmocka_unit_test(test_identity_file),
     };
 
     if (argc > 1)
