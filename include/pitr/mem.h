@@ -15,7 +15,7 @@ void *xmalloc(size_t n) NEVER_NULL;
 void *xcalloc(size_t n, size_t size) NEVER_NULL;
 void *xrealloc(void *p, size_t n) NEVER_NULL;
 /* Grow an array for n + 1 elements; *cap is in elements. */
-void *xgrow(void *p, size_t n, size_t *cap, size_t size);
+void *xgrow(void *p, size_t n, size_t *cap, size_t size) NEVER_NULL;
 char *xstrdup(const char *s); /* NULL gives NULL */
 char *xstrndup(const char *s, size_t n) NEVER_NULL;
 void *xmemdup(const void *p, size_t n) NEVER_NULL;

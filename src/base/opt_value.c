@@ -90,7 +90,7 @@ int
 opt_set(
     const struct opt *row, const char *value, const char *where, void *field)
 {
-    uint64_t v;
+    uint64_t v = 0;
 
     switch (row->type) {
     case OPT_FLAG:

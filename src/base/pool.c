@@ -113,6 +113,7 @@ cgroup_cpus(void)
 {
     char line[512], path[600] = "";
     unsigned long quota, period;
+    char *end;
     long n = 0;
     FILE *f;
 
@@ -126,8 +127,12 @@ cgroup_cpus(void)
     fclose(f);
     if (*path == '\0' || (f = fopen(path, "re")) == NULL)
         return 0;
-    if (fscanf(f, "%lu %lu", &quota, &period) == 2 && period > 0)
-        n = (long)((quota + period - 1) / period);
+    if (fgets(line, sizeof line, f) != NULL) { /* "max" is no number: 0 */
+        quota = strtoul(line, &end, 10);
+        period = strtoul(end, NULL, 10);
+        if (end != line && period > 0)
+            n = (long)((quota + period - 1) / period);
+    }
     fclose(f);
     return n;
 }

@@ -36,9 +36,12 @@ vault_open(const char *url, const struct conf_server *s)
 static void
 copies_open(const struct conf_server *s, struct copies *c)
 {
-    const char *p = s == NULL || s->vault == NULL ? "" : s->vault;
+    const char *p;
     char *url;
 
+    if (s == NULL || s->vault == NULL)
+        return;
+    p = s->vault;
     while ((url = vaults_next(&p)) != NULL) {
         c->v = xgrow(c->v, c->n, &c->cap, sizeof *c->v);
         c->v[c->n++] =
