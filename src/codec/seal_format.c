@@ -154,7 +154,7 @@ bool
 seal_is_begun(const void *p, size_t n)
 {
     const uint8_t *bytes = p;
-    uint32_t size;
+    uint32_t size = 0;
     bool begun;
 
     while (n > 0 && bytes[n - 1] == 0)

@@ -173,7 +173,7 @@ db_fail_sql(struct db *db, const char *sql, size_t n)
     part = shown_part(sql, MIN(n, (size_t)SHOWN));
     for (size_t i = 0; i < part; i++)
         what[i] = (unsigned char)sql[i] < 0x20 ? ' ' : sql[i];
-    strcpy(what + part, part < n ? "..." : "");
+    snprintf(what + part, sizeof what - part, "%s", part < n ? "..." : "");
     return db_fail(db, what);
 }
 

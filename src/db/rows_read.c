@@ -136,7 +136,7 @@ static void
 give_up(struct db_rows *r)
 {
     struct err_saved *saved = err_take();
-    size_t seen = 0, size;
+    size_t seen = 0, size = 0;
     const uint8_t *row;
 
     while (!r->done && seen < DRAIN_MAX)
