@@ -16,6 +16,8 @@
 #define ACK_US (UINT64_C(5) * 1000000)
 /* A stream that was just started, or lost its server for a moment. */
 #define GRACE_US (UINT64_C(30) * 1000000)
+/* So long after a failure, a line that is up again has proven nothing. */
+#define FAILS_US (UINT64_C(60) * 1000000)
 /* A backup of next to nothing may lose all of it and tell nothing. */
 #define SHRINK_ROWS 100
 #define SHRINK_BYTES 65536
@@ -193,6 +195,17 @@ judge_semisync(struct health *h, uint64_t now_us)
             time_span(age(now_us, h->ack_us), text), h->acknowledge);
 }
 
+/* Between two attempts that fail there is a line up for a moment: that is no
+ * news of the vault's. */
+static bool
+vault_fails(const struct health_vault *v, uint64_t now_us)
+{
+    return v->runs && v->error_us != 0 &&
+        (!v->connected ||
+            (v->error_us > v->synced_us &&
+                age(now_us, v->error_us) < FAILS_US));
+}
+
 static void
 judge_vault(struct health *h, const struct health_vault *v,
     const struct health_limits *l, uint64_t now_us)
@@ -207,7 +220,7 @@ judge_vault(struct health *h, const struct health_vault *v,
     else if (!v->runs && !v->once)
         found(h, ERR_WARNINGS, "ship_stopped",
             "%s: nobody ships there any more", v->url);
-    else if (v->runs && !v->connected && v->error_us != 0)
+    else if (vault_fails(v, now_us))
         found(h, behind ? ERR_FAILED : ERR_WARNINGS, "vault_away", "%s%s%s",
             strstr(v->error, v->url) != NULL ? "" : v->url,
             strstr(v->error, v->url) != NULL ? "" : ": ", v->error);

@@ -137,7 +137,7 @@ wait_until 20 grep -q "it is tried again.*quota" "$T/stream.log" ||
     fail "the stream does not say it"
 pitr status >"$T/said" 2>/dev/null || true
 said "FAILED .*cannot (write|create) .*is a quota used up" \
-    "vault .*to ship, NOT connected" "last failure .*is a quota used up"
+    "vault .*to ship" "last failure .*is a quota used up"
 [ "$(holds)" -le 400000 ] || fail "there is more than the quota allows"
 echo 100000000 >"$V/quota"
 caught_up()

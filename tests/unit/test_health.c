@@ -154,6 +154,14 @@ test_vaults(void **state)
     AFTER(h.vault[0].synced_us = NOW - 901 * S, "vault_behind", ERR_FAILED);
     AFTER((h.vault[0].connected = false, h.vault[0].error_us = NOW - S),
         "vault_away", ERR_WARNINGS);
+    /* A line that is up again, but not for long: has anything got there? */
+    AFTER((h.vault[0].synced_us = NOW - 9 * S, h.vault[0].error_us = NOW - S),
+        "vault_away", ERR_WARNINGS);
+    AFTER((h.vault[0].synced_us = NOW - S, h.vault[0].error_us = NOW - 9 * S),
+        NULL, ERR_NONE);
+    AFTER((h.vault[0].synced_us = NOW - 99 * S,
+              h.vault[0].error_us = NOW - 90 * S),
+        NULL, ERR_NONE);
     AFTER((h.vault[0].fsync_known = h.vault[0].no_fsync = true),
         "vault_no_fsync", ERR_WARNINGS);
     AFTER(h.disk_free = 4, "disk_full", ERR_WARNINGS);
