@@ -206,7 +206,16 @@ enum { SFTP_FOR_READING = 0x01, SFTP_NEW_FOR_WRITING = 0x02 | 0x08 | 0x20 };
 /* The status; -1 with err where the connection is lost or the reply bad. */
 int vault_open_file(struct vault_conn *c, const char *path, uint32_t flags,
     struct vault_handle *h);
+/* The handle of a reply SFTP_HANDLE; false where there is none that may be. */
+bool vault_take_handle(const struct vault_req *r, struct vault_handle *h);
 void vault_close_later(struct vault_conn *c, const struct vault_handle *h);
+/* Ask for n bytes from there on, without waiting; `offset` and `asked` of the
+ * request are set.  NULL with err. */
+struct vault_req *vault_send_read(struct vault_conn *c,
+    const struct vault_handle *h, uint64_t from, uint32_t n);
+/* The bytes of a reply SFTP_DATA, borrowed; NULL where they are not what was
+ * asked for. */
+const uint8_t *vault_take_data(const struct vault_req *r, size_t *n);
 /* Status, or -1.  with follow symbolic links are followed. */
 int vault_stat_file(
     struct vault_conn *c, const char *path, bool follow, struct vault_attrs *a);

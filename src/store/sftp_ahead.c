@@ -40,6 +40,7 @@ struct vault_ahead {
     size_t n;
 };
 
+/* What was asked for is not wanted any more. */
 static void
 give_up(struct ahead_file *f)
 {
@@ -111,23 +112,12 @@ static int
 receive_open(struct vault_conn *c, struct ahead_file *f)
 {
     struct vault_req *r = f->ask[0];
-    struct cur in;
-    const uint8_t *p;
-    size_t n;
 
     if (f->asked == 0)
         return 0;
     if (vault_wait(c, r) < 0)
         return -1;
-    if (r->type == SFTP_HANDLE) {
-        in = cur_of(r->data, r->len);
-        p = vault_get_bytes(&in, &n);
-        if (p != NULL && n <= sizeof f->handle.v) {
-            memcpy(f->handle.v, p, n);
-            f->handle.n = n;
-            f->open = true;
-        }
-    }
+    f->open = r->type == SFTP_HANDLE && vault_take_handle(r, &f->handle);
     vault_drop(r);
     f->asked = 0;
     return 0;
@@ -136,19 +126,10 @@ receive_open(struct vault_conn *c, struct ahead_file *f)
 static int
 send_read(struct vault_conn *c, struct ahead_file *f, uint64_t from, size_t n)
 {
-    struct buf b = {0};
-    struct vault_req *r;
+    struct vault_req *r = vault_send_read(c, &f->handle, from, (uint32_t)n);
 
-    vault_begin(&b, SFTP_REQ_READ);
-    vault_put_bytes(&b, f->handle.v, f->handle.n);
-    vault_put_u64(&b, from);
-    vault_put_u32(&b, (uint32_t)n);
-    r = vault_send(c, &b);
-    buf_free(&b);
     if (r == NULL)
         return -1;
-    r->offset = from;
-    r->asked = (uint32_t)n;
     f->ask[f->asked++] = r;
     return 0;
 }
@@ -178,17 +159,12 @@ receive_reads(struct vault_conn *c, struct ahead_file *f)
 {
     for (size_t i = 0; i < f->asked; i++) {
         struct vault_req *r = f->ask[i];
-        struct cur in;
         const uint8_t *p;
         size_t n;
 
         if (vault_wait(c, r) < 0)
             return -1;
-        if (r->type != SFTP_DATA)
-            continue;
-        in = cur_of(r->data, r->len);
-        p = vault_get_bytes(&in, &n);
-        if (p == NULL || n == 0 || n > r->asked)
+        if (r->type != SFTP_DATA || (p = vault_take_data(r, &n)) == NULL)
             continue;
         f->part[f->parts].from = r->offset;
         buf_add(&f->part[f->parts++].data, p, n);
@@ -196,9 +172,7 @@ receive_reads(struct vault_conn *c, struct ahead_file *f)
     if (f->open)
         vault_close_later(c, &f->handle);
     f->open = false;
-    for (size_t i = 0; i < f->asked; i++)
-        vault_drop(f->ask[i]);
-    f->asked = 0;
+    give_up(f);
     return 0;
 }
 

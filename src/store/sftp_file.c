@@ -95,14 +95,54 @@ status_of(struct vault_req *r)
     return status;
 }
 
+bool
+vault_take_handle(const struct vault_req *r, struct vault_handle *h)
+{
+    struct cur in = cur_of(r->data, r->len);
+    size_t n;
+    const uint8_t *p = vault_get_bytes(&in, &n);
+
+    if (p == NULL || n > sizeof h->v)
+        return false;
+    memcpy(h->v, p, n);
+    h->n = n;
+    return true;
+}
+
+struct vault_req *
+vault_send_read(struct vault_conn *c, const struct vault_handle *h,
+    uint64_t from, uint32_t n)
+{
+    struct buf b = {0};
+    struct vault_req *r;
+
+    vault_begin(&b, SFTP_REQ_READ);
+    vault_put_bytes(&b, h->v, h->n);
+    vault_put_u64(&b, from);
+    vault_put_u32(&b, n);
+    if ((r = vault_send(c, &b)) != NULL) {
+        r->offset = from;
+        r->asked = n;
+    }
+    buf_free(&b);
+    return r;
+}
+
+const uint8_t *
+vault_take_data(const struct vault_req *r, size_t *n)
+{
+    struct cur in = cur_of(r->data, r->len);
+    const uint8_t *p = vault_get_bytes(&in, n);
+
+    return p == NULL || *n == 0 || *n > r->asked ? NULL : p;
+}
+
 int
 vault_open_file(struct vault_conn *c, const char *path, uint32_t flags,
     struct vault_handle *h)
 {
     struct buf b = {0};
     struct vault_req *r;
-    const uint8_t *p;
-    size_t n;
     int status = 0;
 
     vault_begin(&b, SFTP_REQ_OPEN);
@@ -116,15 +156,10 @@ vault_open_file(struct vault_conn *c, const char *path, uint32_t flags,
     if (r == NULL)
         return -1;
     if (r->type == SFTP_HANDLE) {
-        struct cur in = cur_of(r->data, r->len);
-
-        p = vault_get_bytes(&in, &n);
-        if (p == NULL || n > sizeof h->v) {
+        if (!vault_take_handle(r, h)) {
             vault_drop(r);
             return vault_lose(c, "the server's handle is not one");
         }
-        memcpy(h->v, p, n);
-        h->n = n;
     } else if ((status = (int)r->status) == SFTP_OK) {
         vault_drop(r);
         return vault_lose(c, "the server opened a file without a handle");

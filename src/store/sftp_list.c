@@ -223,18 +223,13 @@ static int
 receive_open(struct vault_conn *c, struct vault_folder *f)
 {
     struct vault_req *r = f->ask[0];
-    struct cur in;
-    const uint8_t *p;
     int rc = 0;
 
     if (vault_wait(c, r) < 0)
         return -1;
-    in = cur_of(r->data, r->len);
     if (r->type == SFTP_HANDLE) {
-        p = vault_get_bytes(&in, &f->handle.n);
-        if (p == NULL || f->handle.n > sizeof f->handle.v)
+        if (!vault_take_handle(r, &f->handle))
             return vault_lose(c, "the server's handle is not one");
-        memcpy(f->handle.v, p, f->handle.n);
         f->open = true;
     } else if (r->type == SFTP_STATUS && r->status == SFTP_NO_SUCH_FILE) {
         f->missing = true;

@@ -154,38 +154,27 @@ fill_window(struct reader *r)
 {
     uint64_t limit = r->last ? r->end + r->chunk : r->end;
     uint64_t base = r->pieces.v[r->piece].from.offset;
-    struct buf b = {0};
-    int rc = 0;
 
-    while (r->count < r->window && r->next < limit && rc == 0) {
+    while (r->count < r->window && r->next < limit) {
         uint32_t n = (uint32_t)MIN(limit - r->next, (uint64_t)r->chunk);
         struct vault_req *q;
 
         /* At the known end, not across it: what is behind is a guess. */
         if (r->next < r->end && r->next + n > r->end)
             n = (uint32_t)(r->end - r->next);
-        vault_begin(&b, SFTP_REQ_READ);
-        vault_put_bytes(&b, r->handle.v, r->handle.n);
-        vault_put_u64(&b, r->next - base);
-        vault_put_u32(&b, n);
-        if ((q = vault_send(r->c, &b)) == NULL) {
-            rc = -1;
-            break;
-        }
-        q->offset = r->next;
-        q->asked = n;
+        if ((q = vault_send_read(r->c, &r->handle, r->next - base, n)) == NULL)
+            return -1;
+        q->offset = r->next; /* of the object, not of its piece */
         r->flight[(r->head + r->count++) % WINDOW_MAX] = q;
         r->next += n;
     }
-    buf_free(&b);
-    return rc;
+    return 0;
 }
 
 /* The reply to the oldest request: 1 with data, 0 at the end of the file. */
 static int
 take_reply(struct reader *r, struct vault_req *q)
 {
-    struct cur in = cur_of(q->data, q->len);
     size_t n;
 
     if (q->type == SFTP_STATUS && q->status == SFTP_EOF) {
@@ -201,8 +190,7 @@ take_reply(struct reader *r, struct vault_req *q)
         vault_drop(q);
         return -1;
     }
-    r->data = vault_get_bytes(&in, &n);
-    if (r->data == NULL || n == 0 || n > q->asked) {
+    if ((r->data = vault_take_data(q, &n)) == NULL) {
         vault_drop(q);
         return vault_lose(r->c, "the server's data is not what was asked for");
     }
