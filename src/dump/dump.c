@@ -34,6 +34,13 @@ dump_stopping(const struct dump *d)
 }
 
 int
+dump_stop_error(void)
+{
+    return stop_asked() ? stop_error()
+                        : err_set(ERR_FAILED, "another worker failed");
+}
+
+int
 dump_room(const struct dump *d)
 {
     int rc = 1;
@@ -41,8 +48,7 @@ dump_room(const struct dump *d)
     while (
         d->conf->room != NULL && (rc = d->conf->room(d->conf->room_arg)) == 0) {
         if (dump_stopping(d) || stop_sleep_us(ROOM_US))
-            return stop_asked() ? stop_error()
-                                : err_set(ERR_FAILED, "another worker failed");
+            return dump_stop_error();
     }
     return rc < 0 ? -1 : 0;
 }
@@ -57,9 +63,7 @@ dump_pace(const struct dump *d, uint64_t bytes)
         bytes = 0;
         for (; us > 0; us -= PACE_US)
             if (dump_stopping(d) || stop_sleep_us(MIN((uint64_t)us, PACE_US)))
-                return stop_asked()
-                    ? stop_error()
-                    : err_set(ERR_FAILED, "another worker failed");
+                return dump_stop_error();
     }
     return us < 0 ? -1 : 0;
 }

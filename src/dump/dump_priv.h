@@ -124,6 +124,8 @@ void dump_history_tell(struct dump *d);
  * one; everybody stops soon.  Returns -1. */
 int dump_fail(struct dump *d);
 bool dump_stopping(const struct dump *d);
+/* What a worker that stops for that has to say; -1. */
+int dump_stop_error(void);
 /* Wait until there is room; -1 with err. */
 int dump_room(const struct dump *d);
 /* So many bytes have been read: wait where somebody asks for it. */

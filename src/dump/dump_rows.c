@@ -203,8 +203,7 @@ copy_rows(struct worker *w, struct dump_table *t, struct db_rows *rows,
         if (pace(w) < 0)
             return -1;
         if (dump_stopping(w->d))
-            return stop_asked() ? stop_error()
-                                : err_set(ERR_FAILED, "another worker failed");
+            return dump_stop_error();
     }
     tell(w, s);
     return rc;
