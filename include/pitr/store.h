@@ -38,23 +38,23 @@ struct store_sftp_conf {
      * vault's clock in whole seconds, are not there: what an intruder added
      * (FORMAT.md, "Extents on a vault").  For reading only. */
     uint64_t as_of_us;
-    uint64_t connect_us;     /* 15 s; for each step of connecting */
-    uint64_t timeout_us;     /* 60 s without any answer: lost */
-    uint64_t retry_us;       /* 3 min; how long reading tries to go on */
+    uint64_t connect_us; /* 15 s; for each step of connecting */
+    uint64_t timeout_us; /* 60 s without any answer: lost */
+    uint64_t retry_us;   /* 3 min; how long reading tries to go on */
 };
 /* conf may be NULL and is copied.  Connects; ERR_UNREACHABLE where that fails
  * (host, host key, authentication). */
-struct store *store_open_sftp(const char *url,
-    const struct store_sftp_conf *conf);
+struct store *store_open_sftp(
+    const char *url, const struct store_sftp_conf *conf);
 void store_close(struct store *s);
 const char *store_where(const struct store *s); /* for messages; borrowed */
 bool store_is_vault(const struct store *s); /* objects can be gone on with */
 
 /* The file system below, as far as it can be asked. */
 struct store_room {
-    bool syncs;     /* what is said to be durable is (a vault: the server has
-                       fsync@openssh.com) */
-    bool known;     /* the rest is told */
+    bool syncs; /* what is said to be durable is (a vault: the server has
+                   fsync@openssh.com) */
+    bool known; /* the rest is told */
     bool read_only;
     uint64_t free, size; /* bytes */
 };
@@ -87,15 +87,14 @@ struct sink *store_append(struct store *s, const char *name, uint64_t offset);
 struct source *store_get(struct store *s, const char *name);
 /*
  * The beginnings and ends of these objects are read next, with repo_peek() or
- * so: on a vault they are fetched together, and kept until the same thread's next
- * call.  What
- * fails is found by who reads.
+ * so: on a vault they are fetched together, and kept until the same thread's
+ * next call.  What fails is found by who reads.
  */
 #define STORE_PREFETCH_MAX 128
 void store_prefetch(struct store *s, const char *const *name, size_t n);
 /* From an offset on, bytes. */
-struct source *store_get_from(struct store *s, const char *name,
-    uint64_t offset);
+struct source *store_get_from(
+    struct store *s, const char *name, uint64_t offset);
 /* 1 with *size in bytes, 0 if there is none, -1.  On a vault, what another
  * process did may show some seconds later; what was done through s, at once. */
 int store_stat(struct store *s, const char *name, uint64_t *size);
@@ -115,8 +114,11 @@ struct store_list {
  * With `flat`, only those directly in that folder, and folders as entries
  * whose name ends with "/".
  */
-int store_list(struct store *s, const char *prefix, bool flat,
-    struct store_list *out);
+int store_list(
+    struct store *s, const char *prefix, bool flat, struct store_list *out);
 void store_list_free(struct store_list *l);
+/* The entry with this name of a list that is sorted; NULL; borrowed. */
+const struct store_entry *store_list_find(
+    const struct store_list *l, const char *name);
 
 #endif

@@ -16,7 +16,6 @@
 #include <unistd.h>
 
 #include "away.h"
-#include "by_name.h"
 #include "expire_priv.h"
 #include "pitr/log.h"
 #include "pitr/mem.h"
@@ -86,16 +85,6 @@ remove_backups(struct work *w)
     return rc;
 }
 
-static const struct store_entry *
-listed(const struct work *w, const char *name)
-{
-    bool found;
-    size_t i =
-        by_name_place(w->all.v, w->all.n, sizeof *w->all.v, name, &found);
-
-    return found ? &w->all.v[i] : NULL;
-}
-
 static int
 remove_segments(struct work *w)
 {
@@ -103,7 +92,7 @@ remove_segments(struct work *w)
 
     for (size_t i = 0; i < r->plan.segments; i++) {
         const struct segment_info *s = &r->catalog->segment[i];
-        const struct store_entry *e = listed(w, s->name);
+        const struct store_entry *e = store_list_find(&w->all, s->name);
 
         if (r->plan.segment[i].keep)
             break; /* only ever a beginning */

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "by_name.h"
 #include "expire_priv.h"
 #include "pitr/log.h"
 #include "pitr/mem.h"
@@ -25,20 +24,11 @@ struct look {
     const char *low;   /* its first segment; NULL */
 };
 
-static const struct store_entry *
-find(const struct store_list *l, const char *name)
-{
-    bool found;
-    size_t i = by_name_place(l->v, l->n, sizeof *l->v, name, &found);
-
-    return found ? &l->v[i] : NULL;
-}
-
 /* NULL where the object was confirmed and is there still; else why not. */
 static const char *
 fault_of(const struct look *l, const struct store_entry *e)
 {
-    const struct store_entry *there = find(&l->there, e->name);
+    const struct store_entry *there = store_list_find(&l->there, e->name);
 
     if (there == NULL)
         return "is not on";
@@ -71,8 +61,9 @@ static char *
 judge_pin(struct look *l, const char *id)
 {
     const struct pin *p = pins_find(l->pins, id);
-    const struct store_entry *e =
-        p == NULL || p->object == NULL ? NULL : find(l->here, p->object);
+    const struct store_entry *e = p == NULL || p->object == NULL
+        ? NULL
+        : store_list_find(l->here, p->object);
 
     if (!pins_has(l->pins, id))
         return NULL;
@@ -87,7 +78,7 @@ judge_backup(struct look *l, const char *id, bool strict)
 {
     char *folder = xasprintf("backup/%s/", id);
     char *manifest = xasprintf("%smanifest", folder), *why = NULL;
-    bool gone = !strict && find(&l->there, manifest) == NULL;
+    bool gone = !strict && store_list_find(&l->there, manifest) == NULL;
 
     if (strict)
         why = judge_pin(l, id);
@@ -109,7 +100,7 @@ judge_backup(struct look *l, const char *id, bool strict)
 static char *
 judge_segment(struct look *l, const char *name, bool strict)
 {
-    const struct store_entry *here = find(l->here, name);
+    const struct store_entry *here = store_list_find(l->here, name);
     const char *fault = here == NULL ? NULL : fault_of(l, here);
 
     if (fault == NULL ||

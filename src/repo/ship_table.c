@@ -40,22 +40,6 @@ ship_is_manifest(const char *name)
         strcmp(slash, MANIFEST) == 0;
 }
 
-static int
-by_entry(const void *a, const void *b)
-{
-    const struct store_entry *x = a, *y = b;
-
-    return strcmp(x->name, y->name);
-}
-
-static const struct store_entry *
-find(const struct store_list *l, const char *name)
-{
-    struct store_entry key = {.name = (char *)name};
-
-    return l->n == 0 ? NULL : bsearch(&key, l->v, l->n, sizeof key, by_entry);
-}
-
 void
 ship_table_vault(struct ship_table *t, struct store_list *vault)
 {
@@ -127,7 +111,7 @@ judge_backup(const struct ship_table *t, struct ship_item *it)
         return;
     if (ship_table_knows(t, id)) {
         manifest = xasprintf(BACKUP "%s" MANIFEST, id);
-        if (find(&t->vault, manifest) == NULL ||
+        if (store_list_find(&t->vault, manifest) == NULL ||
             (it->on_vault && it->there == it->local))
             it->state = SHIP_DONE;
         free(manifest);
@@ -138,7 +122,7 @@ judge_backup(const struct ship_table *t, struct ship_item *it)
 static struct ship_item *
 item_new(const struct ship_table *t, const struct store_entry *e)
 {
-    const struct store_entry *there = find(&t->vault, e->name);
+    const struct store_entry *there = store_list_find(&t->vault, e->name);
     struct ship_item *it = xcalloc(1, sizeof *it);
 
     it->name = xstrdup(e->name);

@@ -260,6 +260,14 @@ store_list_add(struct store_list *l, const char *name, uint64_t size)
     l->n++;
 }
 
+const struct store_entry *
+store_list_find(const struct store_list *l, const char *name)
+{
+    struct store_entry key = {.name = (char *)name};
+
+    return l->n == 0 ? NULL : bsearch(&key, l->v, l->n, sizeof key, by_name);
+}
+
 void
 store_list_free(struct store_list *l)
 {
