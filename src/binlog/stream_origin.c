@@ -64,8 +64,8 @@ origin_now(struct db *db, struct origin *o)
 
     if (db_query(db, &r, "SHOW MASTER STATUS") < 0)
         goto out;
-    origin_set(o, SEGMENT_FIRST, r.rows > 0 ? db_text(&r, 0, 0) : "",
-        r.rows > 0 ? strtoull(db_text(&r, 0, 1), NULL, 10) : 0);
+    origin_set(o, SEGMENT_FIRST, db_text(&r, 0, 0),
+        strtoull(db_text(&r, 0, 1), NULL, 10));
     if ((rc = origin_read_gtid(db, o)) != 0)
         goto out;
     /* Then without the place, which only serves to tell logs apart. */
@@ -91,7 +91,7 @@ origin_gap(struct db *db, struct origin *o, enum segment_cause cause,
 
     if (db_query(db, &r, "SHOW BINARY LOGS") < 0)
         goto out;
-    origin_set(o, cause, r.rows > 0 ? db_text(&r, 0, 0) : "", 4);
+    origin_set(o, cause, db_text(&r, 0, 0), 4);
     if ((rc = origin_read_gtid(db, o)) < 0)
         goto out;
     if (rc == 0) {

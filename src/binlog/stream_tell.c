@@ -103,7 +103,7 @@ semisync_ask(struct stream *s)
     if (db_query(s->side, &r,
             "SHOW GLOBAL VARIABLES LIKE 'rpl_semi_sync_master_enabled'") < 0)
         return -1;
-    s->semi.enabled = r.rows > 0 && strcasecmp(db_text(&r, 0, 1), "ON") == 0;
+    s->semi.enabled = strcasecmp(db_text(&r, 0, 1), "ON") == 0;
     db_result_free(&r);
     if (db_query(s->side, &r,
             "SHOW GLOBAL STATUS LIKE 'Rpl_semi_sync_master_%%'") < 0)
