@@ -1,21 +1,21 @@
 /*
- * ship_rate.c -- a limit on bytes a second, shared by all transfers to a vault.
+ * rate.c -- a limit on bytes a second.
  *
- * Each taking is booked at the end of those before it; the log's own do not
- * queue behind those of backups, so that a backup does not hold the log up.
+ * Each taking is booked at the end of those before it; urgent ones (of the log)
+ * do not queue behind the others (of backups), which do not hold them up.
  */
 #include "pitr/mem.h"
-#include "ship_priv.h"
+#include "pitr/rate.h"
 
 void
-ship_rate_init(struct ship_rate *r, uint64_t rate)
+rate_init(struct rate *r, uint64_t rate)
 {
-    *r = (struct ship_rate){.rate = rate};
+    *r = (struct rate){.rate = rate};
     pthread_mutex_init(&r->lock, NULL);
 }
 
 uint64_t
-ship_rate_take(struct ship_rate *r, size_t n, bool urgent, uint64_t now_us)
+rate_take(struct rate *r, size_t n, bool urgent, uint64_t now_us)
 {
     uint64_t took, begin;
 
@@ -32,7 +32,7 @@ ship_rate_take(struct ship_rate *r, size_t n, bool urgent, uint64_t now_us)
 }
 
 void
-ship_rate_free(struct ship_rate *r)
+rate_free(struct rate *r)
 {
     pthread_mutex_destroy(&r->lock);
 }

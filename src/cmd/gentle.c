@@ -17,19 +17,19 @@
 #include "pitr/err.h"
 #include "pitr/log.h"
 #include "pitr/mem.h"
+#include "pitr/rate.h"
 #include "pitr/times.h"
 
 #define LOOK_US 500000 /* between looks at the server */
 /* In all.  The snapshot of a backup that stands still grows dearer for the
  * server than the backup was going to be. */
 #define WAIT_MAX_US (UINT64_C(3600) * 1000000)
-#define BURST_US 1000000 /* what was not used of the rate before is lost */
 
 struct gentle {
     struct gentle_conf conf;
-    struct db *db;        /* NULL: nothing to look at */
+    struct db *db; /* NULL: nothing to look at */
+    struct rate rate;
     pthread_mutex_t lock; /* for all below, and db */
-    uint64_t next_us;     /* all that was taken is paid for then */
     uint64_t looked_us;
     uint64_t busy_us; /* since when; 0: the server is not too busy */
     uint64_t waited_us;
@@ -133,6 +133,7 @@ gentle_new(const struct gentle_conf *c, const struct db_conf *source,
         return 0;
     g = xcalloc(1, sizeof *g);
     g->conf = *c;
+    rate_init(&g->rate, c->rate);
     pthread_mutex_init(&g->lock, NULL);
     /* What the account may not see is told before anything begins. */
     if ((c->max_load > 0 || c->max_lag_us > 0) &&
@@ -151,20 +152,9 @@ gentle_free(struct gentle *g)
     if (g == NULL)
         return;
     db_close(g->db);
+    rate_free(&g->rate);
     pthread_mutex_destroy(&g->lock);
     free(g);
-}
-
-/* How long until what was taken is paid for. */
-static uint64_t
-owed(struct gentle *g, uint64_t bytes, uint64_t now)
-{
-    if (g->conf.rate == 0)
-        return 0;
-    if (g->next_us + BURST_US < now)
-        g->next_us = now - BURST_US;
-    g->next_us += (uint64_t)((double)bytes * 1e6 / (double)g->conf.rate);
-    return g->next_us > now ? g->next_us - now : 0;
 }
 
 static void
@@ -213,8 +203,8 @@ gentle_pace(void *arg, uint64_t bytes)
     uint64_t now = time_mono_us(), wait;
     int rc;
 
+    wait = rate_take(&g->rate, bytes, false, now);
     pthread_mutex_lock(&g->lock);
-    wait = owed(g, bytes, now);
     rc = wait_for_server(g, now);
     if (g->busy_us != 0)
         wait = MAX(wait, LOOK_US);

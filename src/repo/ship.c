@@ -125,8 +125,8 @@ init(struct ship *s)
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&s->changed, &attr);
     pthread_condattr_destroy(&attr);
-    ship_rate_init(&s->rate, s->conf->rate);
-    ship_rate_init(&s->rate_back, s->conf->rate);
+    rate_init(&s->rate, s->conf->rate);
+    rate_init(&s->rate_back, s->conf->rate);
 }
 
 /* All else has been shipped; each has been warned of. */
@@ -181,8 +181,8 @@ out:
     free(s.told.error);
     ship_table_free(&s.table);
     repo_close(s.repo);
-    ship_rate_free(&s.rate);
-    ship_rate_free(&s.rate_back);
+    rate_free(&s.rate);
+    rate_free(&s.rate_back);
     pthread_cond_destroy(&s.changed);
     pthread_mutex_destroy(&s.lock);
     free(s.memory_path);

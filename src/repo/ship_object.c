@@ -205,10 +205,10 @@ out:
 }
 
 void
-ship_pace(struct ship *s, struct ship_rate *r, size_t n, bool urgent)
+ship_pace(struct ship *s, struct rate *r, size_t n, bool urgent)
 {
     uint64_t now = time_mono_us();
-    uint64_t until = now + ship_rate_take(r, n, urgent, now);
+    uint64_t until = now + rate_take(r, n, urgent, now);
 
     while (now < until && !ship_ending(s)) {
         ship_sleep(s, MIN(until - now, UINT64_C(200000)));

@@ -8,7 +8,6 @@
  *   ship_confirm.c   reading back what is on the vault
  *   ship_confirmed.c the file .confirmed-HASH
  *   ship_memory.c    the file .shipped-HASH
- *   ship_rate.c      bytes a second
  *   ship_state.c     the file .state-ship-HASH
  *   ship_watch.c     what the writer of the log waits for
  */
@@ -17,6 +16,7 @@
 
 #include <pthread.h>
 
+#include "pitr/rate.h"
 #include "pitr/repo.h"
 #include "pitr/ship.h"
 
@@ -82,21 +82,6 @@ void confirmed_keep(struct confirmed *c, const struct ship_table *here);
 int confirmed_forget(struct confirmed *c); /* the vault is a new one */
 void confirmed_free(struct confirmed *c);
 
-/* --- ship_rate.c --- */
-
-struct ship_rate {
-    pthread_mutex_t lock;
-    uint64_t rate; /* bytes a second; 0: no limit */
-    uint64_t next_us, next_urgent_us;
-};
-
-void ship_rate_init(struct ship_rate *r, uint64_t rate);
-/* How long to wait before n bytes may go.  What is urgent does not queue behind
- * the rest, but the rest waits for it. */
-uint64_t ship_rate_take(
-    struct ship_rate *r, size_t n, bool urgent, uint64_t now_us);
-void ship_rate_free(struct ship_rate *r);
-
 /* --- ship_state.c --- */
 
 /* What is told of a vault; moments by the host's clock. */
@@ -128,7 +113,7 @@ struct ship {
     uint64_t poll_us;
     unsigned jobs;
     char *memory_path;
-    struct ship_rate rate, rate_back; /* there, and reading back */
+    struct rate rate, rate_back; /* there, and reading back */
     struct confirmed *confirmed;
     char **unlike; /* objects that are others there; warned of */
     size_t n_unlike, unlike_cap;
@@ -195,7 +180,7 @@ struct ship_transfer {
 };
 
 /* Wait until n bytes may go; r is one of the ship's. */
-void ship_pace(struct ship *s, struct ship_rate *r, size_t n, bool urgent);
+void ship_pace(struct ship *s, struct rate *r, size_t n, bool urgent);
 /* "repository": first of all, and it tells whose vault this is. */
 int ship_repository_file(struct ship *s, bool others_there);
 /* 1; 0 where the object is not here any more, or is longer there; -1. */

@@ -833,23 +833,23 @@ only_one_at_a_time(void **state)
 static void
 the_rate_by_itself(void **state)
 {
-    struct ship_rate r;
+    struct rate r;
 
     (void)state;
-    ship_rate_init(&r, 1000);
-    assert_int_equal(ship_rate_take(&r, 500, false, 100), 0);
-    assert_int_equal(ship_rate_take(&r, 500, false, 100), 500000);
+    rate_init(&r, 1000);
+    assert_int_equal(rate_take(&r, 500, false, 100), 0);
+    assert_int_equal(rate_take(&r, 500, false, 100), 500000);
     /* The log goes at once, and what follows pays. */
-    assert_int_equal(ship_rate_take(&r, 100, true, 100), 0);
-    assert_int_equal(ship_rate_take(&r, 100, true, 100), 100000);
-    assert_int_equal(ship_rate_take(&r, 1, false, 100), 1200000);
+    assert_int_equal(rate_take(&r, 100, true, 100), 0);
+    assert_int_equal(rate_take(&r, 100, true, 100), 100000);
+    assert_int_equal(rate_take(&r, 1, false, 100), 1200000);
     /* Nothing is saved up. */
-    assert_int_equal(ship_rate_take(&r, 500, false, 90000000), 0);
-    assert_int_equal(ship_rate_take(&r, 500, false, 90000000), 500000);
-    ship_rate_free(&r);
-    ship_rate_init(&r, 0);
-    assert_int_equal(ship_rate_take(&r, 1u << 30, false, 1), 0);
-    ship_rate_free(&r);
+    assert_int_equal(rate_take(&r, 500, false, 90000000), 0);
+    assert_int_equal(rate_take(&r, 500, false, 90000000), 500000);
+    rate_free(&r);
+    rate_init(&r, 0);
+    assert_int_equal(rate_take(&r, 1u << 30, false, 1), 0);
+    rate_free(&r);
 }
 
 /* Two vaults: what both have is there; a later segment means all of the ones
