@@ -21,6 +21,12 @@ char *xstrndup(const char *s, size_t n) NEVER_NULL;
 void *xmemdup(const void *p, size_t n) NEVER_NULL;
 char *xasprintf(const char *fmt, ...) NEVER_NULL PRINTF(1, 2);
 
+/*
+ * For a process of threads that is to run for months in little memory: call it
+ * before the first thread is started.
+ */
+void mem_for_long(void);
+
 #define NELEM(a) (sizeof(a) / sizeof((a)[0]))
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))

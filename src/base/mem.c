@@ -10,8 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #include "pitr/mem.h"
+
+#define LARGE_BYTES (128 * 1024)
 
 static _Noreturn void
 out_of_memory(void)
@@ -96,4 +101,24 @@ xasprintf(const char *fmt, ...)
         out_of_memory();
     va_end(ap);
     return s;
+}
+
+/*
+ * The GNU library gives each thread a heap of its own, of which the pages that
+ * were once touched stay: the same bytes in use, some hundred kilobytes more
+ * for every thread, and more as time goes on.  Our threads wait for networks and
+ * disks, not for malloc's lock, so one heap is enough.  It also learns from a
+ * large block that is freed (a segment's compressor) to put the next ones into
+ * the heap, where a small one that is allocated later keeps the pages before it
+ * from being given back; a threshold that was set stays, and large blocks are
+ * returned to the system as they are freed.
+ */
+void
+mem_for_long(void)
+{
+#ifdef __GLIBC__
+    mallopt(M_ARENA_MAX, 1);
+    mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
+    mallopt(M_TRIM_THRESHOLD, LARGE_BYTES);
+#endif
 }

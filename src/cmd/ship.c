@@ -5,6 +5,7 @@
 
 #include "cmd.h"
 #include "pitr/err.h"
+#include "pitr/mem.h"
 #include "pitr/times.h"
 #include "vaults.h"
 
@@ -53,6 +54,7 @@ ship_cmd_run(void *arg)
     struct ship_report r = {0};
     struct vaults *v;
 
+    mem_for_long();
     if (s == NULL)
         return -1;
     struct vaults_conf conf = {

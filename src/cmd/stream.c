@@ -133,6 +133,7 @@ stream_cmd_run(void *arg)
     enum acknowledge ack = ACK_NO;
     int rc = -1;
 
+    mem_for_long();
     if (s == NULL || get_acknowledge(o, &to, &ack) < 0 ||
         (ack == ACK_VAULT && (to.watch = ship_watch_new()) == NULL) ||
         (repo = cmd_repo_write(s)) == NULL ||
