@@ -129,6 +129,12 @@ int seal_scan(struct source *src, const struct seal_expect *want,
 bool seal_is_begun(const void *p, size_t n);
 
 /*
+ * Is this an object that ends before its final mark, and is good up to there?
+ * 1, 0, -1 where src (borrowed) fails.
+ */
+int seal_is_cut(struct source *src, const struct seal_expect *want);
+
+/*
  * Find the last mark of a closed object from its end: given its last bytes (up
  * to SEAL_TAIL_MAX) and the header; checks the signature, which covers length
  * and digest, but not the digest itself.  1; 0 if no final mark is there (a

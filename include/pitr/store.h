@@ -98,6 +98,9 @@ struct source *store_get_from(
 /* 1 with *size in bytes, 0 if there is none, -1.  On a vault, what another
  * process did may show some seconds later; what was done through s, at once. */
 int store_stat(struct store *s, const char *name, uint64_t *size);
+/* 1 with when it was last written to, by the clock of where it lies, in whole
+ * seconds; 0 if there is none; -1. */
+int store_written(struct store *s, const char *name, uint64_t *us);
 /* Removing what is not there is fine. */
 int store_remove(struct store *s, const char *name);
 

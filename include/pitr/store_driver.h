@@ -12,6 +12,7 @@ struct store_ops {
     /* NULL where objects are not gone on with */
     struct sink *(*append)(void *impl, const char *name, uint64_t offset);
     int (*stat)(void *impl, const char *name, uint64_t *size);
+    int (*written)(void *impl, const char *name, uint64_t *us);
     int (*remove)(void *impl, const char *name);
     int (*list)(void *impl, const char *prefix, bool flat,
         struct store_list *out); /* need not sort */

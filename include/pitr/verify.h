@@ -27,7 +27,8 @@ enum verify_level {
 enum verify_kind {
     VERIFY_DAMAGED,    /* not what was written, or missing */
     VERIFY_GAP,        /* of the log, recorded when it came about */
-    VERIFY_UNFINISHED, /* a backup without a manifest; does not count */
+    VERIFY_UNFINISHED, /* a backup whose manifest is not there, or not all of it
+                          yet; does not count */
     VERIFY_NOTHING,    /* a segment that was begun and never written, or that
                           the log went around; does not count */
 };
@@ -90,6 +91,8 @@ enum verify_level verified_level(const struct verified *v, const char *name,
 /* The level of a backup, and when (may be NULL) it was reached. */
 enum verify_level verified_backup(const struct verified *v, struct repo *r,
     const char *id, uint64_t *when_us);
+/* Was any object of that name good? */
+bool verified_has(const struct verified *v, const char *name);
 /* A higher level of the same bytes stays. */
 void verified_set(struct verified *v, const char *name, uint64_t size,
     const uint8_t digest[DIGEST_SIZE], enum verify_level level,

@@ -144,6 +144,33 @@ out:
 }
 
 int
+seal_is_cut(struct source *src, const struct seal_expect *want)
+{
+    enum seal_step step = SEAL_STEP_FRAME;
+    struct seal_mark m = {0};
+    struct seal_walk w;
+    int rc = seal_walk_start(&w, src, want, 0);
+
+    while (rc == 0 && !m.final && step >= SEAL_STEP_FRAME &&
+        step != SEAL_STEP_BROKEN) {
+        step = seal_walk_next(&w);
+        if (step != SEAL_STEP_MARK)
+            continue;
+        seal_mark_free(&m);
+        rc = seal_walk_mark(&w, &m);
+    }
+    if (rc == 0 && !m.final)
+        rc = step == SEAL_STEP_FAULT ? -1 : seal_walk_at_end(&w);
+    seal_mark_free(&m);
+    seal_walk_free(&w);
+    if (rc < 0 && err_kind() == ERR_VERIFY) {
+        err_clear();
+        rc = 0;
+    }
+    return rc;
+}
+
+int
 seal_tail_mark(const void *tail, size_t n, uint64_t object_size,
     const struct seal_header *h, struct seal_mark *out)
 {

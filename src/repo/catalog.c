@@ -78,6 +78,10 @@ read_backup(struct repo *r, const char *id, struct backup_info *out)
         seal_header_free(&h);
         rc = err_set(ERR_VERIFY, "%s was cut short", name);
     }
+    if (rc < 0 && manifest_is_arriving(r, name)) {
+        log_info("%s is still arriving, or its upload was cut", name);
+        rc = 0;
+    }
     free(name);
     return rc;
 }

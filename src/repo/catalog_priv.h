@@ -16,6 +16,12 @@ struct found {
 void found_free(struct found *f); /* content */
 
 /*
+ * err says what is wrong with a manifest (ERR_VERIFY): is it only that it is
+ * still arriving (arriving.c)?  Then err is cleared; otherwise it stays.
+ */
+bool manifest_is_arriving(struct repo *r, const char *name);
+
+/*
  * The headers, and the final marks where there are good ones, of all that l
  * lists, by several threads: signatures take processor time, and a vault round
  * trips.  all has room for l->n, zeroed; to be freed in any case.

@@ -116,6 +116,15 @@ verified_level(const struct verified *v, const char *name, uint64_t size,
     return r == NULL ? VERIFY_NONE : r->level;
 }
 
+bool
+verified_has(const struct verified *v, const char *name)
+{
+    bool found;
+
+    (void)place_of(v, name, &found);
+    return found;
+}
+
 enum verify_level
 verified_backup(
     const struct verified *v, struct repo *r, const char *id, uint64_t *when_us)

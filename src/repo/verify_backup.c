@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "catalog_priv.h"
 #include "pitr/log.h"
 #include "pitr/mem.h"
 #include "pitr/schema.h"
@@ -383,8 +384,6 @@ read_backup(struct verify *v, struct work *w)
 {
     int rc;
 
-    if (read_note(v, w) < 0)
-        return manifest_fault(v, w);
     tell_strangers(v, w);
     if (is_complete(w)) {
         if ((rc = is_known(v, w)) != 0)
@@ -407,7 +406,17 @@ verify_backup(struct verify *v, struct work *w)
             "it has no manifest: running, or it failed; it does not count");
         return 0;
     }
-    if ((rc = read_backup(v, w)) < 0)
+    if (read_note(v, w) == 0) {
+        rc = read_backup(v, w);
+    } else if (manifest_is_arriving(v->repo, w->manifest_name)) {
+        verify_found(v, VERIFY_UNFINISHED, w->folder,
+            "its manifest is still arriving, or its upload was cut; it does "
+            "not count");
+        return 0;
+    } else {
+        rc = manifest_fault(v, w);
+    }
+    if (rc < 0)
         return -1;
     damaged = found_damage(v->report, findings);
     if (damaged && (gone = is_removed(v, w, findings)) != 0)

@@ -44,6 +44,8 @@ struct source *local_get_many(struct local *l, int dir, const char *name,
  * size as a whole.  0, or -1 with errno. */
 int local_list_extents(
     struct local *l, int dir, const char *prefix, struct store_list *out);
+/* As store_written(). */
+int local_written(void *impl, const char *name, uint64_t *us);
 void local_forget(struct local *l);
 
 struct sink *local_put(void *impl, const char *name, enum store_put how);

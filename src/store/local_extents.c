@@ -328,3 +328,33 @@ local_list_extents(
     buf_free(&b);
     return rc;
 }
+
+int
+local_written(void *impl, const char *name, uint64_t *us)
+{
+    struct local *l = impl;
+    struct extents x = {0};
+    struct stat st;
+    const char *leaf;
+    int dir = local_walk(l, name, 0, &leaf);
+    int rc = dir < 0 ? -1 : local_lookup(l, dir, name, &x);
+
+    for (size_t i = 0; rc == 0 && i < x.n; i++) {
+        char *file = extent_name(leaf, &x.v[i]);
+
+        rc = fstatat(dir, file, &st, AT_SYMLINK_NOFOLLOW);
+        if (rc == 0)
+            *us = MAX(*us, (uint64_t)st.st_mtime * 1000000);
+        free(file);
+    }
+    if (rc < 0 && errno == ENOENT)
+        rc = 0;
+    else if (rc < 0)
+        rc = err_sys(ERR_FAILED, "%s/%s", l->path, name);
+    else
+        rc = x.n > 0;
+    extents_free(&x);
+    if (dir >= 0)
+        close(dir);
+    return rc;
+}

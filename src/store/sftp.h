@@ -263,6 +263,7 @@ struct source *vault_get(void *impl, const char *name, uint64_t offset);
 struct sink *vault_put(void *impl, const char *name, enum store_put how);
 struct sink *vault_append(void *impl, const char *name, uint64_t offset);
 int vault_stat(void *impl, const char *name, uint64_t *size);
+int vault_written(void *impl, const char *name, uint64_t *us);
 int vault_remove(void *impl, const char *name);
 /* Opened as of a moment: err, true. */
 bool vault_in_the_past(struct vault *s);

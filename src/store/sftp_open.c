@@ -121,6 +121,7 @@ store_open_sftp(const char *url, const struct store_sftp_conf *conf)
         .get = vault_get,
         .append = vault_append,
         .stat = vault_stat,
+        .written = vault_written,
         .remove = vault_remove,
         .list = vault_list,
         .prefetch = vault_prefetch,

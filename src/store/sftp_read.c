@@ -371,3 +371,42 @@ vault_stat(void *impl, const char *name, uint64_t *size)
     extents_free(&l.found);
     return there;
 }
+
+struct written {
+    struct vault_lookup look;
+    uint64_t *us;
+};
+
+static int
+ask_written(struct vault_conn *c, void *arg)
+{
+    struct written *w = arg;
+    int rc = vault_lookup(c, &w->look);
+
+    for (size_t i = 0; rc == 0 && i < w->look.found.n; i++) {
+        char *file = extent_name(w->look.name, &w->look.found.v[i]);
+        char *path = vault_path(c->store, file);
+        struct vault_attrs a = {0};
+        int status = vault_stat_file(c, path, false, &a);
+
+        if (status < 0)
+            rc = -1;
+        else if (status == SFTP_OK && a.has_mtime)
+            *w->us = MAX(*w->us, (uint64_t)a.mtime_s * 1000000);
+        free(path);
+        free(file);
+    }
+    return rc;
+}
+
+int
+vault_written(void *impl, const char *name, uint64_t *us)
+{
+    struct written w = {.look.name = name, .us = us};
+    int rc = vault_run(impl, ask_written, &w);
+
+    if (rc == 0)
+        rc = w.look.found.n > 0;
+    extents_free(&w.look.found);
+    return rc;
+}

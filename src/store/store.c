@@ -173,6 +173,15 @@ store_stat(struct store *s, const char *name, uint64_t *size)
 }
 
 int
+store_written(struct store *s, const char *name, uint64_t *us)
+{
+    *us = 0;
+    if (check_name(s, name) < 0)
+        return -1;
+    return s->ops->written(s->impl, name, us);
+}
+
+int
 store_remove(struct store *s, const char *name)
 {
     if (check_name(s, name) < 0)

@@ -401,6 +401,7 @@ store_open_local(const char *path)
     static const struct store_ops ops = {.put = local_put,
         .get = local_get,
         .stat = local_stat,
+        .written = local_written,
         .remove = local_remove,
         .list = local_list,
         .room = local_room,

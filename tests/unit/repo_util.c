@@ -33,6 +33,7 @@ place_make(struct place *p)
         0);
     p->repo = repo_open(p->path, "db1", p->signing);
     assert_non_null(p->repo);
+    lock_free(repo_lock(p->repo, "backup")); /* it is made here */
 }
 
 void

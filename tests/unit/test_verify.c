@@ -8,10 +8,12 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
 #include "pitr/catalog.h"
@@ -247,6 +249,86 @@ test_removed(void **state)
     assert_int_equal(verify_count(&r, VERIFY_DAMAGED), 0);
     assert_int_equal(verify_count(&r, VERIFY_UNFINISHED), 1);
     verify_report_free(&r);
+    free(path);
+}
+
+/* Where a manifest arrives from its first byte on, which is not where backups
+ * are made. */
+static void
+unfinished(struct logged *s, bool is)
+{
+    struct verify_report r;
+    struct catalog *c;
+
+    for (int how = SIGNATURES; how <= CONTENT; how++) {
+        verify(s, how, true, &r);
+        assert_int_equal(verify_count(&r, VERIFY_DAMAGED), !is);
+        assert_int_equal(verify_count(&r, VERIFY_UNFINISHED), is);
+        assert_int_equal(r.backups, is ? 1 : 2);
+        verify_report_free(&r);
+    }
+    assert_non_null(c = catalog_load(s->p.repo));
+    assert_int_equal(c->backups, 1);
+    assert_int_equal(c->n_broken, 1);
+    catalog_free(c);
+}
+
+static void
+set_age(const char *path, time_t seconds)
+{
+    struct timespec t[2] = {{time(NULL) - seconds, 0}, {0, 0}};
+
+    t[1] = t[0];
+    assert_int_equal(utimensat(AT_FDCWD, path, t, 0), 0);
+}
+
+static void
+test_arriving(void **state)
+{
+    struct logged *s = *state;
+    char *path = place_file(&s->p, "backup/" SECOND "/manifest");
+    char *lock = place_file(&s->p, ".lock-backup");
+    char *known = place_file(&s->p, ".verified");
+    struct buf was = {0};
+
+    file_load(path, &was);
+    for (size_t n = 0; n < was.len; n += was.len / 9) {
+        file_store(path, was.data, n);
+        unfinished(s, false); /* it is made here, and whole */
+        unlink(lock);
+        unfinished(s, true);
+        set_age(path, 86300);
+        unfinished(s, true);
+        set_age(path, -86300); /* another clock */
+        unfinished(s, true);
+        set_age(path, 86500);
+        unfinished(s, false);
+        lock_free(repo_lock(s->p.repo, "backup"));
+    }
+    unlink(lock);
+    /* It was whole once. */
+    file_store(path, was.data, was.len);
+    assert_false(finds(s, SIGNATURES, NULL));
+    file_store(path, was.data, was.len - 1);
+    {
+        struct verify_report r;
+
+        verify(s, SIGNATURES, true, &r);
+        assert_int_equal(verify_count(&r, VERIFY_DAMAGED), 1);
+        verify_report_free(&r);
+    }
+    /* What is there is not the beginning of one. */
+    unlink(known);
+    was.data[30] ^= 1;
+    file_store(path, was.data, was.len - 1);
+    unfinished(s, false);
+    was.data[30] ^= 1;
+    was.data[was.len - 20] ^= 1; /* all of it is there */
+    file_store(path, was.data, was.len);
+    unfinished(s, false);
+    buf_free(&was);
+    free(known);
+    free(lock);
     free(path);
 }
 
@@ -519,6 +601,7 @@ main(void)
         TEST(test_damage_log),
         TEST(test_damage_growing),
         TEST(test_removed),
+        TEST(test_arriving),
         TEST(test_exchanged),
         TEST(test_all_are_named),
         TEST(test_lies),
