@@ -16,6 +16,8 @@ struct catalog {
     struct segment_info *segment; /* by sequence */
     size_t segments;
     size_t breaks; /* segments whose link does not hold */
+    bool signatures; /* to be set before the log is loaded: those of every
+                        segment are checked, and no index is used */
 };
 
 /*
@@ -94,6 +96,10 @@ struct plan {
  */
 int plan_make(const struct catalog *c, const struct cutoff *cutoff,
     const char *backup_id, struct plan *out);
+
+/* Are the plan's segments there, as the catalogue has them?  A look at their
+ * ends.  0, or -1 (ERR_VERIFY). */
+int plan_check(struct repo *r, const struct catalog *c, const struct plan *p);
 
 /*
  * The cutoff as a filter over the log in its order: for each domain, the first

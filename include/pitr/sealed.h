@@ -58,6 +58,7 @@ struct seal_mark {
     uint64_t frames;             /* before it */
     uint8_t digest[DIGEST_SIZE]; /* of the bytes before it */
     uint64_t made_us;            /* clock of the writer's host */
+    uint8_t self[DIGEST_SIZE];   /* of all bytes of the mark itself */
     bool final;
     bool torn; /* seal_scan() only: more follows, which no good mark covers */
     struct buf meta;
@@ -79,6 +80,8 @@ struct sink *seal_sink(struct sink *next, struct seal_header *h,
  * frame, then a mark, then flushes next; sink_finish() likewise with both
  * flagged final. */
 void seal_set_meta(struct sink *seal, const void *meta, size_t n);
+/* The digest of the header written; borrowed. */
+const uint8_t *seal_header_digest(struct sink *seal);
 /* After sink_flush() or sink_finish() (of the chain that ends in it): the last
  * mark written.  Borrowed, until the next flush. */
 const struct seal_mark *seal_last_mark(struct sink *seal);
@@ -143,6 +146,34 @@ int seal_is_cut(struct source *src, const struct seal_expect *want);
 #define SEAL_TAIL_MAX (SEAL_META_MAX + 256)
 int seal_tail_mark(const void *tail, size_t n, uint64_t object_size,
     const struct seal_header *h, struct seal_mark *out);
+
+/*
+ * The header of an object, and the mark at its end if there is one, as they
+ * stand: for who knows from elsewhere what their digests have to be.  Until
+ * then nothing is looked at but where they end, and where the header's note is.
+ */
+struct seal_ends {
+    struct buf header, mark; /* bytes; empty where there is no mark */
+    uint8_t header_digest[DIGEST_SIZE], mark_digest[DIGEST_SIZE]; /* of them */
+    const uint8_t *note; /* of the header; borrowed from it */
+    size_t note_len;
+    uint64_t size; /* of the object */
+};
+void seal_ends_free(struct seal_ends *e); /* its content */
+/* src is left after the header.  0, or -1. */
+int seal_ends_header(
+    struct source *src, const char *name, struct seal_ends *out);
+/* tail: the last n bytes of the object (SEAL_TAIL_MAX, or all). */
+void seal_ends_mark(
+    const void *tail, size_t n, uint64_t object_size, struct seal_ends *out);
+/* Take the header apart.  known: it is authentic; otherwise its signature is
+ * checked, as by seal_read_header().  For the mark: seal_tail_mark(). */
+int seal_ends_take(const struct seal_ends *e, const struct seal_expect *want,
+    bool known, struct seal_header *h);
+/* A mark, known to be authentic, that is at the end of an object of that size:
+ * 0, or -1. */
+int seal_mark_known(
+    const void *p, size_t n, uint64_t object_size, struct seal_mark *out);
 
 /*
  * Open an object: gives only authenticated plaintext.  Takes src (NULL gives

@@ -53,6 +53,8 @@ struct segment_start {
     char *prev_name;
     uint64_t prev_size; /* bytes that count: up to its last mark */
     uint8_t prev_digest[DIGEST_SIZE]; /* of that mark */
+    bool linked; /* the next is told as well; not by early versions */
+    uint8_t prev_link[DIGEST_SIZE]; /* see segment_link() */
 };
 
 /* The public note in each of its marks. */
@@ -81,6 +83,20 @@ int segment_start_parse(const void *p, size_t n, struct segment_start *out);
 void segment_state_format(const struct segment_state *s, struct buf *out);
 int segment_state_parse(const void *p, size_t n, struct segment_state *out);
 
+/*
+ * The digest of all that is public at the ends of a segment: its name, the
+ * digest of its header, the note in that, the digest of its last mark's own
+ * bytes (what it is over includes all the rest).  The next one's header has it,
+ * and so vouches for them.
+ */
+void segment_link(const char *name, const uint8_t header[DIGEST_SIZE],
+    const void *note, size_t n, const uint8_t mark[DIGEST_SIZE],
+    uint8_t out[DIGEST_SIZE]);
+void segment_link_of(const struct seal_header *h, const struct seal_mark *m,
+    uint8_t out[DIGEST_SIZE]);
+/* The link that a note of a header has in it, not taken apart; NULL. */
+const uint8_t *segment_note_link(const void *note, size_t n);
+
 char *segment_name(uint32_t epoch, uint64_t seq, uint64_t started_us);
 /* 0, or -1 if name is none of a segment (ERR_VERIFY). */
 int segment_name_parse(const char *name, uint32_t *epoch, uint64_t *seq,
@@ -103,6 +119,8 @@ struct segment_tail {
     char *name;
     uint64_t size;
     uint8_t digest[DIGEST_SIZE];
+    bool linked; /* its link is known */
+    uint8_t link[DIGEST_SIZE];
 };
 int segment_tail_find(struct repo *r, struct segment_tail *out);
 void segment_tail_free(struct segment_tail *t);
@@ -134,6 +152,13 @@ const struct segment_state *segment_now(const struct segment_writer *w);
 int segment_close(struct segment_writer *w, struct segment_tail *tail);
 void segment_abort(struct segment_writer *w); /* leaves it as it is */
 
+/*
+ * Write the indexes of the log (log_index.h) for which there are enough closed
+ * segments in a local repository, opened for writing.  *due: the number of the
+ * segment after which there will be another.
+ */
+int segment_index_update(struct repo *r, uint64_t *due);
+
 /* --- reading --- */
 
 /* A segment of the catalogue. */
@@ -141,12 +166,14 @@ struct segment_info {
     char *name;
     uint64_t size;  /* bytes that count */
     uint8_t digest[DIGEST_SIZE];
+    uint8_t link[DIGEST_SIZE]; /* what the next one's header should have */
     bool closed;
     struct segment_start start;
     struct segment_state state; /* at its end */
     /* Why what is before it in the catalogue is not what its link names, for
      * people: something is damaged or missing.  NULL where the link holds. */
     char *broken;
+    bool uncounted; /* while the log is being read */
 };
 void segment_info_free(struct segment_info *s);
 

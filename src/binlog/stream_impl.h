@@ -74,6 +74,7 @@ struct stream {
     uint64_t event_us;     /* monotonic: the last event that is stored */
 
     struct segment_tail tail; /* of what is closed */
+    uint64_t index_due; /* see segment_index_update() */
     struct segment_writer *writer;
     struct group_state group;
     uint64_t begun_us;       /* monotonic: the open segment */

@@ -7,6 +7,7 @@
 
 #include "pitr/log.h"
 #include "pitr/mem.h"
+#include "pitr/stop.h"
 #include "pitr/times.h"
 #include "stream_impl.h"
 
@@ -110,6 +111,21 @@ stream_store_flush(struct stream *s)
     return 0;
 }
 
+/* Of many segments, now and then; the log goes on without it. */
+static void
+index_log(struct stream *s)
+{
+    if (s->tail.last_seq < s->index_due ||
+        segment_index_update(s->conf->repo, &s->index_due) == 0)
+        return;
+    s->index_due = s->tail.last_seq + 100; /* later again */
+    if (!stop_asked())
+        log_warn("an index of the log was not written, which costs readers "
+                 "time and no more: %s",
+            err_text());
+    err_clear();
+}
+
 int
 stream_store_close(struct stream *s)
 {
@@ -125,6 +141,7 @@ stream_store_close(struct stream *s)
     s->dirty_since_us = 0;
     if (segment_close(w, &s->tail) < 0)
         return -1;
+    index_log(s);
     gtid_pos_copy(&s->from.gtid, &s->tail.state.gtid);
     free(s->from.file);
     s->from.file = xstrdup(s->tail.state.source_file);

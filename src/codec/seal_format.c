@@ -259,15 +259,13 @@ header_compare(const struct seal_header *h, const struct seal_expect *want)
 }
 
 int
-seal_header_decode(const uint8_t *p, size_t n, const struct seal_expect *want,
+seal_header_take(const uint8_t *p, size_t n, const struct seal_expect *want,
     struct seal_header *out, struct seal_slots *slots)
 {
     memset(out, 0, sizeof(*out));
     memset(slots, 0, sizeof(*slots));
     if (n < HEADER_MIN)
         return err_set(ERR_VERIFY, "its header is too short");
-    if (header_check_signature(p, n, want) < 0)
-        return -1;
     if (header_parse(p, n, out, slots) < 0) {
         err_set(ERR_VERIFY, "its header is signed, but not valid");
         err_hint("it was written by another version of pitr, or by a faulty "
@@ -282,6 +280,18 @@ seal_header_decode(const uint8_t *p, size_t n, const struct seal_expect *want,
 fail:
     seal_header_free(out);
     return -1;
+}
+
+int
+seal_header_decode(const uint8_t *p, size_t n, const struct seal_expect *want,
+    struct seal_header *out, struct seal_slots *slots)
+{
+    memset(out, 0, sizeof(*out));
+    if (n < HEADER_MIN)
+        return err_set(ERR_VERIFY, "its header is too short");
+    if (header_check_signature(p, n, want) < 0)
+        return -1;
+    return seal_header_take(p, n, want, out, slots);
 }
 
 /* What a mark's signature is over: the header's digest, then the mark. */
@@ -315,6 +325,7 @@ seal_mark_encode(struct seal_mark *m, const uint8_t header[DIGEST_SIZE],
     sign_make(signer, SEAL_MARK_CONTEXT, message.data, message.len, sig);
     buf_add(out, sig, sizeof(sig));
     buf_u32(out, (uint32_t)m->size);
+    digest_of(out->data + start, out->len - start, m->self);
     buf_free(&message);
 }
 
@@ -343,6 +354,7 @@ seal_mark_decode(const uint8_t *p, size_t n, struct seal_mark *out)
     if (cur_u32(&c) != n || c.bad)
         return err_set(ERR_VERIFY, "a mark in it is not valid");
     buf_add(&out->meta, b, len);
+    digest_of(p, n, out->self);
     return 0;
 }
 

@@ -50,6 +50,10 @@ int seal_header_decode(const uint8_t *p, size_t n,
     const struct seal_expect *want, struct seal_header *out,
     struct seal_slots *slots);
 
+/* The same of one that is known to be authentic: without the signature. */
+int seal_header_take(const uint8_t *p, size_t n, const struct seal_expect *want,
+    struct seal_header *out, struct seal_slots *slots);
+
 /* Append a mark, signed, and fill in its size. */
 void seal_mark_encode(struct seal_mark *m, const uint8_t header[DIGEST_SIZE],
     const struct signing_key *signer, struct buf *out);

@@ -177,6 +177,14 @@ seal_last_mark(struct sink *seal)
     return &s->last;
 }
 
+const uint8_t *
+seal_header_digest(struct sink *seal)
+{
+    struct seal *s = sink_impl(seal);
+
+    return s->header;
+}
+
 /* A fresh file key: start the stream with it and seal it to each recipient.
  * It is used for this object only and forgotten here. */
 static int

@@ -191,6 +191,8 @@ preview_whole(struct preview *p, bool boundary_only)
 
     if (conf->plan->segments == 0)
         return 0;
+    if (plan_check(conf->repo, conf->catalog, conf->plan) < 0)
+        return -1;
     if (preview_read(p, boundary_only) < 0)
         return -1;
     /* A log whose numbers go back hides a GTID from those who only look at

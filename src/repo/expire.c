@@ -17,6 +17,7 @@
 
 #include "away.h"
 #include "expire_priv.h"
+#include "log_index.h"
 #include "pitr/log.h"
 #include "pitr/mem.h"
 #include "pitr/rewrap.h"
@@ -143,6 +144,27 @@ remove_passed_over(struct work *w)
             continue;
         leftover_add(w, e->name, true, "the log goes on around it");
         if (remove_object(w, e->name, e->size) < 0)
+            return err_wrap("expiring the log");
+    }
+    return 0;
+}
+
+/* Indexes of segments that are all gone. */
+static int
+sweep_indexes(struct work *w)
+{
+    const struct expire_report *r = w->report;
+    size_t cut = r->plan.segments_go;
+    uint64_t first, last, before;
+
+    if (cut >= r->catalog->segments)
+        return 0;
+    before = r->catalog->segment[cut].start.seq;
+    for (size_t i = 0; i < w->all.n; i++) {
+        const struct store_entry *e = &w->all.v[i];
+
+        if (index_name_parse(e->name, &first, &last) && last < before &&
+            remove_object(w, e->name, e->size) < 0)
             return err_wrap("expiring the log");
     }
     return 0;
@@ -452,7 +474,8 @@ run(struct work *w)
     if (load(w) < 0 || plan(w) < 0 || write_away(w) < 0)
         return -1;
     return remove_backups(w) < 0 || remove_passed_over(w) < 0 ||
-            remove_segments(w) < 0 || sweep_all(w) < 0 || sweep_pins(w) < 0
+            remove_segments(w) < 0 || sweep_indexes(w) < 0 ||
+            sweep_all(w) < 0 || sweep_pins(w) < 0
         ? -1
         : sweep_slots(w);
 }

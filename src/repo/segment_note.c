@@ -9,6 +9,7 @@
 #include "pitr/segment.h"
 
 #define NOTE_VERSION 1
+#define NOTE_LINKED 2 /* of a header: the link follows */
 #define TEXT_MAX 4096 /* bytes of a text in a note */
 
 void
@@ -79,12 +80,12 @@ gtid_get(struct cur *c, struct gtid_pos *out)
 }
 
 static int
-note_version(struct cur *c, const char *what)
+note_version(struct cur *c, unsigned max, const char *what)
 {
     uint8_t v = cur_u8(c);
 
-    if (!c->bad && v == NOTE_VERSION)
-        return 0;
+    if (!c->bad && v >= NOTE_VERSION && v <= max)
+        return v;
     err_set(ERR_VERIFY, "%s of a segment: version %u is not known", what, v);
     return err_hint("It was written by a newer pitr; use one that is at least "
                     "as new.");
@@ -99,7 +100,7 @@ note_bad(const char *what)
 void
 segment_start_format(const struct segment_start *s, struct buf *out)
 {
-    buf_u8(out, NOTE_VERSION);
+    buf_u8(out, s->linked ? NOTE_LINKED : NOTE_VERSION);
     buf_u32(out, s->epoch);
     buf_u64(out, s->seq);
     buf_u8(out, (uint8_t)s->cause);
@@ -115,6 +116,16 @@ segment_start_format(const struct segment_start *s, struct buf *out)
     buf_lstr(out, s->prev_name);
     buf_u64(out, s->prev_size);
     buf_add(out, s->prev_digest, DIGEST_SIZE);
+    if (s->linked)
+        buf_add(out, s->prev_link, DIGEST_SIZE);
+}
+
+const uint8_t *
+segment_note_link(const void *note, size_t n)
+{
+    const uint8_t *p = note;
+
+    return n > DIGEST_SIZE && p[0] == NOTE_LINKED ? p + n - DIGEST_SIZE : NULL;
 }
 
 static bool
@@ -127,6 +138,8 @@ start_is_sane(const struct segment_start *s)
     if (s->cause < SEGMENT_FIRST || s->cause > SEGMENT_GAP)
         return false;
     /* The first has nothing before it, all others have. */
+    if (first && s->linked)
+        return false;
     return first == (s->prev_size == 0) && first == (s->prev_name[0] == '\0');
 }
 
@@ -135,10 +148,13 @@ segment_start_parse(const void *p, size_t n, struct segment_start *out)
 {
     struct cur c = cur_of(p, n);
     const uint8_t *digest;
+    int version;
 
     memset(out, 0, sizeof *out);
-    if (note_version(&c, "the header's note") < 0)
+    version = note_version(&c, NOTE_LINKED, "the header's note");
+    if (version < 0)
         return -1;
+    out->linked = version == NOTE_LINKED;
     out->epoch = cur_u32(&c);
     out->seq = cur_u64(&c);
     out->cause = cur_u8(&c);
@@ -155,6 +171,8 @@ segment_start_parse(const void *p, size_t n, struct segment_start *out)
     out->prev_size = cur_u64(&c);
     if ((digest = cur_bytes(&c, DIGEST_SIZE)) != NULL)
         memcpy(out->prev_digest, digest, DIGEST_SIZE);
+    if (out->linked && (digest = cur_bytes(&c, DIGEST_SIZE)) != NULL)
+        memcpy(out->prev_link, digest, DIGEST_SIZE);
     if (c.bad || cur_left(&c) != 0 || !start_is_sane(out)) {
         segment_start_free(out);
         return note_bad("the header's note");
@@ -183,7 +201,7 @@ segment_state_parse(const void *p, size_t n, struct segment_state *out)
     struct cur c = cur_of(p, n);
 
     memset(out, 0, sizeof *out);
-    if (note_version(&c, "a mark's note") < 0)
+    if (note_version(&c, NOTE_VERSION, "a mark's note") < 0)
         return -1;
     out->bytes = cur_u64(&c);
     out->complete_bytes = cur_u64(&c);

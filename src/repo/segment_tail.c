@@ -89,6 +89,8 @@ tail_read(struct repo *r, const char *name, struct segment_tail *out)
     out->name = xstrdup(name);
     out->size = m.offset + m.size;
     memcpy(out->digest, m.digest, DIGEST_SIZE);
+    out->linked = true;
+    segment_link_of(&h, &m, out->link);
     rc = 1;
 
 out:

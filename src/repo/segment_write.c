@@ -37,8 +37,11 @@ start_link(struct segment_start *start, const struct segment_tail *tail)
     start->epoch = 1;
     start->prev_size = 0;
     memset(start->prev_digest, 0, DIGEST_SIZE);
+    start->linked = !first && tail->linked;
+    memset(start->prev_link, 0, DIGEST_SIZE);
     if (first)
         return 0;
+    memcpy(start->prev_link, tail->link, DIGEST_SIZE);
     start->epoch = tail->start.epoch + (start->cause == SEGMENT_GAP);
     start->prev_size = tail->size;
     memcpy(start->prev_digest, tail->digest, DIGEST_SIZE);
@@ -189,6 +192,7 @@ int
 segment_close(struct segment_writer *w, struct segment_tail *tail)
 {
     const struct seal_mark *m;
+    struct buf note = {0};
     int rc = -1;
 
     set_note(w);
@@ -204,6 +208,11 @@ segment_close(struct segment_writer *w, struct segment_tail *tail)
     tail->name = w->name;
     tail->size = m->offset + m->size;
     memcpy(tail->digest, m->digest, DIGEST_SIZE);
+    segment_start_format(&w->start, &note);
+    segment_link(w->name, seal_header_digest(w->seal), note.data, note.len,
+        m->self, tail->link);
+    tail->linked = true;
+    buf_free(&note);
     memset(&w->start, 0, sizeof w->start);
     memset(&w->state, 0, sizeof w->state);
     w->name = NULL;

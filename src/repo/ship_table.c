@@ -4,8 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "log_index.h"
 #include "pitr/expire.h"
 #include "pitr/mem.h"
+#include "pitr/segment.h"
 #include "repo_file.h"
 #include "ship_priv.h"
 #include "slots.h"
@@ -18,6 +20,12 @@ bool
 ship_is_segment(const char *name)
 {
     return strncmp(name, BINLOG, strlen(BINLOG)) == 0;
+}
+
+static bool
+is_index(const char *name)
+{
+    return strncmp(name, INDEX_PREFIX, strlen(INDEX_PREFIX)) == 0;
 }
 
 char *
@@ -119,6 +127,30 @@ judge_backup(const struct ship_table *t, struct ship_item *it)
     free(id);
 }
 
+/* The number of a segment; 0 where it has none. */
+static uint64_t
+seq_of(const char *name)
+{
+    uint32_t epoch;
+    uint64_t seq, us;
+
+    if (segment_name_parse(name, &epoch, &seq, &us) == 0)
+        return seq;
+    err_clear();
+    return 0;
+}
+
+/* An index of segments that have expired there. */
+static void
+judge_index(const struct ship_table *t, struct ship_item *it)
+{
+    uint64_t first, last;
+
+    if (index_name_parse(it->name, &first, &last) && t->low != NULL &&
+        last < seq_of(t->low))
+        it->state = SHIP_DONE;
+}
+
 static struct ship_item *
 item_new(const struct ship_table *t, const struct store_entry *e)
 {
@@ -134,6 +166,8 @@ item_new(const struct ship_table *t, const struct store_entry *e)
     }
     if (ship_is_segment(it->name))
         judge_segment(t, it);
+    else if (is_index(it->name))
+        judge_index(t, it);
     else
         judge_backup(t, it);
     return it;
@@ -152,6 +186,7 @@ wanted(const char *name)
     char *id;
 
     if (ship_is_segment(name) || pin_is_signed(name) || is_later(name) ||
+        is_index(name) ||
         strncmp(name, SLOTS_PREFIX, strlen(SLOTS_PREFIX)) == 0)
         return true;
     id = ship_backup_id(name);
@@ -247,6 +282,19 @@ manifest_due(const struct ship_table *t, size_t i)
     return true;
 }
 
+/* After the segments that it is of: before, it would be of no use. */
+static bool
+index_due(const struct ship_table *t, const char *name)
+{
+    uint64_t first, last;
+
+    for (size_t i = 0; i < t->n; i++)
+        if (ship_is_segment(t->v[i]->name) && t->v[i]->state != SHIP_DONE)
+            return !index_name_parse(name, &first, &last) ||
+                last < seq_of(t->v[i]->name);
+    return true;
+}
+
 struct ship_item *
 ship_table_object(struct ship_table *t)
 {
@@ -257,6 +305,8 @@ ship_table_object(struct ship_table *t)
         struct ship_item *it = t->v[i];
 
         if (it->state != SHIP_WAITING || ship_is_segment(it->name))
+            continue;
+        if (is_index(it->name) && !index_due(t, it->name))
             continue;
         if (!ship_is_manifest(it->name) || manifest_due(t, i))
             return it;

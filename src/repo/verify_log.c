@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "log_index.h"
 #include "pitr/catalog.h"
 #include "pitr/log.h"
 #include "pitr/mem.h"
@@ -94,6 +95,7 @@ info_of(struct verify *v, const char *name, struct segment_info *out)
     out->size = m.offset + m.size;
     out->closed = m.final;
     memcpy(out->digest, m.digest, DIGEST_SIZE);
+    segment_link_of(&h, &m, out->link);
     if (segment_start_parse(h.meta.data, h.meta.len, &out->start) < 0 ||
         segment_state_parse(m.meta.data, m.meta.len, &out->state) < 0) {
         rc = err_wrap("%s", name);
@@ -113,7 +115,9 @@ fits_link(const struct segment_info *s, const struct segment_start *next)
 {
     return strcmp(next->prev_name, s->name) != 0 ||
         (next->prev_size == s->size &&
-            memcmp(next->prev_digest, s->digest, DIGEST_SIZE) == 0);
+            memcmp(next->prev_digest, s->digest, DIGEST_SIZE) == 0 &&
+            (!next->linked ||
+                memcmp(next->prev_link, s->link, DIGEST_SIZE) == 0));
 }
 
 static bool
@@ -259,6 +263,56 @@ tell_gaps(struct verify *v, const struct catalog *c)
                 c->segment[i].start.why);
 }
 
+/* Does it say of the segments what they say? */
+static void
+compare_index(struct verify *v, const struct catalog *c,
+    const struct store_entry *e, const struct index_file *f)
+{
+    size_t k = 0;
+
+    for (size_t i = 0; i < f->n; i++) {
+        const struct index_entry *x = &f->v[i];
+
+        while (k < c->segments && strcmp(c->segment[k].name, x->name) < 0)
+            k++;
+        if (k == c->segments || strcmp(c->segment[k].name, x->name) != 0 ||
+            memcmp(c->segment[k].link, x->link, DIGEST_SIZE) == 0)
+            continue; /* the same; or it has expired */
+        verify_found(v, VERIFY_DAMAGED, e->name,
+            "what it says of %s is not what that says", x->name);
+        return;
+    }
+    verify_good(v, e->name, e->size, NULL, VERIFY_SIGNATURES);
+}
+
+/* c NULL: the log is damaged, and there is nothing to compare with. */
+static int
+verify_indexes(
+    struct verify *v, const struct catalog *c, const struct store_list *all)
+{
+    struct index_file f;
+    uint64_t first, last, size;
+    int rc = 0;
+
+    for (size_t i = 0; i < all->n && rc == 0; i++) {
+        const struct store_entry *e = &all->v[i];
+
+        if (!index_name_parse(e->name, &first, &last))
+            continue;
+        if (index_load(v->repo, e->name, e->size, &f) == 0) {
+            if (c != NULL)
+                compare_index(v, c, e, &f);
+            index_file_free(&f);
+        } else if (err_kind() == ERR_VERIFY &&
+            store_stat(v->repo->store, e->name, &size) == 0) {
+            err_clear(); /* removed meanwhile */
+        } else {
+            rc = verify_fault(v, e->name);
+        }
+    }
+    return rc;
+}
+
 int
 verify_log(struct verify *v, const struct store_list *all)
 {
@@ -273,6 +327,7 @@ verify_log(struct verify *v, const struct store_list *all)
             e = e == NULL ? &all->v[i] : e;
             n++;
         }
+    c->signatures = true;
     whole = catalog_load_log(v->repo, c) == 0;
     if (!whole && verify_fault(v, "binlog/") < 0) {
         catalog_free(c);
@@ -296,6 +351,8 @@ verify_log(struct verify *v, const struct store_list *all)
         if (!in_chain(c, e[i].name))
             rc = beside_chain(v, c, &e[i]);
     v->report->log_damaged = verify_count(v->report, VERIFY_DAMAGED) > damaged;
+    if (rc == 0)
+        rc = verify_indexes(v, whole ? c : NULL, all);
     if (rc == 0 && verify_count(v->report, VERIFY_DAMAGED) == 0)
         v->report->catalog = c;
     else

@@ -80,6 +80,7 @@ main(int argc, char **argv)
     unsigned segments, days, groups = 0;
     struct segment_tail tail = {0};
     struct repo *r = NULL;
+    uint64_t due;
 
     if (argc != 6 || keys_setup() < 0)
         return 2;
@@ -111,6 +112,8 @@ main(int argc, char **argv)
         else if (segment_close(w, &tail) < 0)
             die("segment");
     }
+    if (segment_index_update(r, &due) < 0)
+        die("indexes");
     segment_tail_free(&tail);
     repo_close(r);
     return 0;

@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../../src/repo/log_index.h"
 #include "../../src/repo/ship_priv.h"
 #include "pitr/file.h"
 #include "pitr/log.h"
@@ -668,13 +669,17 @@ what_expired_there_stays_gone(void **state)
     struct store *v;
     struct store_list list;
     struct ship_report r;
+    uint64_t due;
 
     backup(l, "20220502T020000Z", 2, 1000);
     backup(l, "20220503T020000Z", 2, 1000);
     backup(l, "20220504T020000Z", 2, 1000);
     for (unsigned i = 0; i < 4; i++)
         segment(l, 2);
+    assert_int_equal(index_update(l->p.repo, 2, &due), 0);
     ship(l);
+    assert_true(vault_size(l, "index/0000000001-0000000002") > 0);
+    spoil(l, "index", "rm $f/*");
     spoil(l, "backup/20220503T020000Z", "rm $f/manifest $f/part-000001");
     spoil(l, "backup/20220502T020000Z", "rm -r $f");
     spoil(l, "binlog", "rm $f/0001-000000000[12]-*");
