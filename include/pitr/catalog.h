@@ -97,9 +97,10 @@ struct plan {
 int plan_make(const struct catalog *c, const struct cutoff *cutoff,
     const char *backup_id, struct plan *out);
 
-/* Are the plan's segments there, as the catalogue has them?  A look at their
- * ends.  0, or -1 (ERR_VERIFY). */
-int plan_check(struct repo *r, const struct catalog *c, const struct plan *p);
+/* Are the first n of the plan's segments there, as the catalogue has them from
+ * indexes?  A look at their ends.  0, or -1 (ERR_VERIFY). */
+int plan_check(struct repo *r, const struct catalog *c, const struct plan *p,
+    size_t n);
 
 /*
  * The cutoff as a filter over the log in its order: for each domain, the first

@@ -27,6 +27,7 @@ struct replay_report {
     uint64_t groups, bytes;
     struct event_gtid last, first_out;
     bool any_last, any_out;
+    size_t segments; /* of a preview: of the plan, up to the cutoff */
     uint64_t early; /* of a preview: struct cutoff_state */
     uint64_t replay_us;
     char *unfinished; /* XA or ALTER that was prepared before the cutoff and not

@@ -168,6 +168,7 @@ struct segment_info {
     uint8_t digest[DIGEST_SIZE];
     uint8_t link[DIGEST_SIZE]; /* what the next one's header should have */
     bool closed;
+    bool indexed; /* from an index: the object itself was not looked at */
     struct segment_start start;
     struct segment_state state; /* at its end */
     /* Why what is before it in the catalogue is not what its link names, for

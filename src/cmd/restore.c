@@ -294,7 +294,8 @@ do_load(const struct restore *o, struct work *w)
     struct replay_conf replay = replay_conf(o, w);
     int rc = -1;
 
-    if (replay_end_leftover(conf.target) < 0 || load_check(&conf) < 0 ||
+    if (plan_check(w->repo, w->catalog, &w->plan, w->preview.segments) < 0 ||
+        replay_end_leftover(conf.target) < 0 || load_check(&conf) < 0 ||
         replay_check(&replay) < 0 ||
         (settings = load_settings_apply(conf.target)) == NULL)
         return -1;

@@ -328,6 +328,7 @@ take(struct repo *r, struct found *f, bool known)
         if (rc == 0)
             rc = seal_mark_known(x->mark, x->mark_len, f->e->size, &f->mark);
         f->has_mark = rc == 0;
+        f->info.indexed = true;
     } else {
         rc = take_object(r, f, known);
     }

@@ -77,16 +77,28 @@ check_window(struct repo *r, const struct catalog *c, size_t first, size_t n)
     return rc;
 }
 
+/* What was read from the objects needs no second look. */
+static bool
+is_from_index(const struct catalog *c, size_t first, size_t n)
+{
+    for (size_t i = first; i < first + n; i++)
+        if (c->segment[i].indexed)
+            return true;
+    return false;
+}
+
 int
-plan_check(struct repo *r, const struct catalog *c, const struct plan *p)
+plan_check(
+    struct repo *r, const struct catalog *c, const struct plan *p, size_t n)
 {
     int rc = 0;
 
-    for (size_t left = p->segments; left > 0 && rc == 0;) {
-        size_t n = MIN(left, WINDOW);
+    for (size_t left = MIN(n, p->segments); left > 0 && rc == 0;) {
+        size_t some = MIN(left, WINDOW);
 
-        left -= n;
-        rc = check_window(r, c, p->first_segment + left, n);
+        left -= some;
+        if (is_from_index(c, p->first_segment + left, some))
+            rc = check_window(r, c, p->first_segment + left, some);
     }
     return rc;
 }

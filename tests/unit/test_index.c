@@ -139,7 +139,7 @@ check_plan(struct logged *s, const struct catalog *c)
 {
     struct plan p = {.segments = c->segments};
 
-    return plan_check(s->p.repo, c, &p);
+    return plan_check(s->p.repo, c, &p, c->segments);
 }
 
 static void
@@ -195,6 +195,7 @@ test_used(void **state)
             memset(now, 0, sizeof *now);
             assert_int_equal(catalog_load_log(s->p.repo, now), 0);
             assert_int_equal(now->breaks, i < INDEXES * EACH ? 0 : 1);
+            assert_true(now->breaks > 0 || now->segment[i].indexed);
             if (now->breaks == 0) { /* but before a target is touched */
                 assert_int_equal(check_plan(s, now), -1);
                 assert_int_equal(err_kind(), ERR_VERIFY);
