@@ -147,6 +147,8 @@ void ship_got_on(struct ship *s, uint64_t bytes);
 
 /* Connect and ship until the end; -1 with err where it failed. */
 int ship_session(struct ship *s);
+/* Between two looks at the repository, of which the last took so long. */
+uint64_t ship_look_pause(uint64_t poll_us, uint64_t took_us);
 
 /* --- ship_memory.c --- */
 

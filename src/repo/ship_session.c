@@ -18,8 +18,10 @@
 #include "pitr/times.h"
 #include "ship_priv.h"
 
-/* Looking at the repository takes at most the 50th part of the time. */
+/* Looking at the repository takes at most the 50th part of a processor's time;
+ * but the next segment of the log never waits for long to be seen. */
 #define LOOK_SHARE 50
+#define LOOK_MOST_US (UINT64_C(5) * 1000000)
 #define SILENCE_US (UINT64_C(30) * 1000000)
 
 bool
@@ -323,6 +325,25 @@ look_later(struct ship *s, uint64_t us)
     }
 }
 
+uint64_t
+ship_look_pause(uint64_t poll_us, uint64_t took_us)
+{
+    if (took_us > LOOK_MOST_US / LOOK_SHARE)
+        return MAX(poll_us, LOOK_MOST_US);
+    return MAX(poll_us, took_us * LOOK_SHARE);
+}
+
+/* By this thread, of a processor: on a machine that has none to spare it takes
+ * long to do little. */
+static uint64_t
+work_us(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
 static int
 run_workers(struct ship *s)
 {
@@ -333,7 +354,7 @@ run_workers(struct ship *s)
     if (p == NULL)
         return -1;
     while (!s->conf->once && !ship_ending(s)) {
-        uint64_t begun = time_mono_us(), took;
+        uint64_t begun = work_us();
 
         if (look_here(s) < 0) {
             e = err_take();
@@ -341,8 +362,7 @@ run_workers(struct ship *s)
             break;
         }
         ship_tell(s, false);
-        took = time_mono_us() - begun;
-        look_later(s, MAX(s->poll_us, took * LOOK_SHARE));
+        look_later(s, ship_look_pause(s->poll_us, work_us() - begun));
     }
     rc = pool_join(p);
     if (rc == 0 && e == NULL && s->conf->once && !ship_ending(s))

@@ -816,6 +816,18 @@ a_limit(void **state)
     assert_identical(l);
 }
 
+/* A look that was slow must not keep the log waiting for a minute. */
+static void
+looks_are_seldom_but_not_too_seldom(void **state)
+{
+    (void)state;
+    assert_int_equal(ship_look_pause(200000, 0), 200000);
+    assert_int_equal(ship_look_pause(200000, 10000), 500000);
+    assert_int_equal(ship_look_pause(200000, 1400000), 5000000);
+    assert_int_equal(ship_look_pause(200000, UINT64_MAX), 5000000);
+    assert_int_equal(ship_look_pause(9000000, 1400000), 9000000);
+}
+
 static void
 only_one_at_a_time(void **state)
 {
@@ -909,6 +921,7 @@ main(void)
         T(what_is_there_is_read_back),
         T(what_is_another_there),
         T(a_limit),
+        cmocka_unit_test(looks_are_seldom_but_not_too_seldom),
         T(only_one_at_a_time),
     };
 
