@@ -153,11 +153,12 @@ sandbox_stop()
     process_end "$pid"
 }
 
-# wait_until SECONDS COMMAND...: tries it until it succeeds.  The command sees
-# this function's local variables; hence its name.
+# wait_until SECONDS COMMAND...: tries it until it succeeds, with PITR_SLOW set
+# for so many times as long.  The command sees this function's local variables;
+# hence its name.
 wait_until()
 {
-    local wait_until_end=$((SECONDS + $1))
+    local wait_until_end=$((SECONDS + $1 * ${PITR_SLOW:-1}))
     shift
     until "$@" >/dev/null 2>&1; do
         [ $SECONDS -lt "$wait_until_end" ] || return 1

@@ -5,7 +5,8 @@
 # PITR to test another program than build/pitr, KEEP=1 to keep the folder,
 # PITR_SERVER_BIN and PITR_TARGET_BIN to run other servers than the machine's
 # mariadbd, as sources (and what else a test starts) and as sandboxes; PITR_WRAP
-# to run pitr by another program: PITR_WRAP="valgrind -q --error-exitcode=99".
+# to run pitr by another program: PITR_WRAP="valgrind -q --error-exitcode=99",
+# PITR_SLOW for bounds of time that are wider, and waits so many times as long.
 set -eu -o pipefail
 shopt -s inherit_errexit
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -150,7 +151,7 @@ stream_stop()
 {
     local i
     kill -TERM "$STREAM"
-    for ((i = 0; i < 300; i++)); do
+    for ((i = 0; i < 300 * ${PITR_SLOW:-1}; i++)); do
         process_lives "$STREAM" || break
         sleep 0.05
     done

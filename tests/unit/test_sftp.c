@@ -986,6 +986,6 @@ main(void)
         puts("there is no OpenSSH server and client here");
         return 77;
     }
-    alarm(300); /* it ends by itself */
+    alarm(900); /* it ends by itself */
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

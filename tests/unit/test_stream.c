@@ -258,7 +258,7 @@ stream_child(struct lab *l, const struct run *run)
     int rc;
 
     stop_setup();
-    alarm(120);
+    alarm(900); /* under a sanitizer, too */
     if (run->user != NULL)
         source.user = run->user;
     if (run->file_limit != 0) {
