@@ -340,10 +340,19 @@ assert_identical(struct lab *l)
     assert_true(equal(l, true));
 }
 
+/* So many times slower is what is tested, as with a sanitizer. */
+static unsigned
+slow(void)
+{
+    const char *times = getenv("PITR_SLOW");
+
+    return times != NULL && atoi(times) > 1 ? (unsigned)atoi(times) : 1;
+}
+
 static void
 becomes_identical(struct lab *l, unsigned seconds)
 {
-    uint64_t until = time_mono_us() + seconds * SECOND_US;
+    uint64_t until = time_mono_us() + slow() * seconds * SECOND_US;
 
     while (!equal(l, false)) {
         if (time_mono_us() > until) {
@@ -477,7 +486,8 @@ cut_at_random(void **state)
     begin(l);
     start_paced(l, &r, 4000000, 20000);
     for (unsigned i = 0; i < cuts; i++) {
-        usleep(10000 + (unsigned)rand() % 400000);
+        /* Time to connect in. */
+        usleep(slow() * (10000 + (unsigned)rand() % 400000));
         sshserver_signal_sessions(&ss, SIGKILL);
         transactions(l, 5);
         if (i % 8 == 7) {
