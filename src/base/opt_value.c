@@ -107,7 +107,10 @@ opt_set(
         }
         /* fall through */
     case OPT_UINT:
-        if (set_number(row, value, where, NULL, "a whole number", &v) < 0)
+        if (set_number(row, value, where, NULL,
+                row->type == OPT_JOBS ? "a whole number, or auto"
+                                      : "a whole number",
+                &v) < 0)
             return -1;
         if (v > UINT32_MAX)
             return bad(where, value, "a number of 32 bits");
