@@ -1,7 +1,8 @@
 /*
  * rows_read.c -- a SELECT's rows as the server sends them.
  *
- * Connector/C prepares and executes; the row packets are then read below it.
+ * Connector/C prepares and executes; the row packets are then read below it
+ * (rows_wire.c).
  * At the end of the rows its state is set as mthd_stmt_fetch_row() and
  * mthd_stmt_flush_unbuffered() would have left it (mariadb_stmt.c), so that
  * statement and connection can be used again.
@@ -11,6 +12,7 @@
 #include "db_internal.h"
 #include "pitr/mem.h"
 #include "pitr/rows.h"
+#include "rows_wire.h"
 
 /* What is read off for the sake of the connection when a reader gives up;
  * beyond it the connection is ended instead. */
@@ -19,6 +21,7 @@
 struct db_rows {
     struct db *db;
     MYSQL_STMT *stmt;
+    struct rows_wire wire;
     struct row_col *cols;
     size_t n;
     bool done;
@@ -76,6 +79,7 @@ db_rows_open(struct db *db, const char *sql, size_t n)
     }
     if (columns_of(r) < 0)
         goto fail;
+    rows_wire_start(&r->wire, db);
     r->done = false;
     return r;
 
@@ -94,6 +98,7 @@ db_rows_columns(const struct db_rows *r, const struct row_col **cols)
 static void
 rows_ended(struct db_rows *r)
 {
+    rows_wire_end(&r->wire);
     r->done = true;
     r->db->mysql->status = MYSQL_STATUS_READY;
     r->stmt->state = MYSQL_STMT_FETCH_DONE;
@@ -103,22 +108,23 @@ int
 db_rows_next(struct db_rows *r, const uint8_t **row, size_t *size)
 {
     MYSQL *m = r->db->mysql;
-    unsigned long n;
+    const uint8_t *p;
+    uint8_t first;
+    size_t n;
 
     if (r->done)
         return 0;
-    if ((n = mysql_net_read_packet(m)) == packet_error) {
-        db_fail(r->db, "reading rows");
+    if (rows_wire_next(&r->wire, &p, &n) < 0) {
         rows_ended(r);
         return -1;
     }
-    if (m->net.read_pos[0] == 0x00) {
-        *row = m->net.read_pos + 1;
+    if ((first = p[0]) == 0x00) {
+        *row = p + 1;
         *size = n - 1;
         return 1;
     }
-    if (m->net.read_pos[0] == 0xFE && n < 9) {
-        struct cur c = cur_of(m->net.read_pos + 1, n - 1);
+    if (first == 0xFE && n < 9) {
+        struct cur c = cur_of(p + 1, n - 1);
         m->warning_count = cur_u16(&c);
         m->server_status = cur_u16(&c) & ~SERVER_MORE_RESULTS_EXIST;
         r->db->warnings = m->warning_count;
@@ -128,7 +134,7 @@ db_rows_next(struct db_rows *r, const uint8_t **row, size_t *size)
     db_break(r->db);
     rows_ended(r);
     return err_set(ERR_FAILED, "%s (%s): unknown packet 0x%02x among rows",
-        r->db->role, r->db->where, m->net.read_pos[0]);
+        r->db->role, r->db->where, first);
 }
 
 /* Leave no row on the wire; many of them cost more than a new connection. */
