@@ -9,8 +9,17 @@
 /* Takes next (NULL gives NULL, so chains can be one expression).  level 1..19.
  * sink_flush() ends a zstd block, so that all written so far can be read. */
 struct sink *zstd_sink(struct sink *next, int level);
-/* Takes src.  The frame must end where the source does, except where `growing`
- * is set: then the end of the source is simply the end. */
-struct source *unzstd_source(struct source *src, int growing);
+/*
+ * The same, for what is written in large pieces: each is a frame of its own,
+ * or several of at most ZSTD_FRAME bytes, compressed from where it lies.  At
+ * level 1, what would not become smaller by a careful search is not searched.
+ */
+#define ZSTD_FRAME (1u << 20)
+struct sink *zstd_frames_sink(struct sink *next, int level);
+
+/* The source has to end where the frame does, or after any number of frames;
+ * or where its writer has come to. */
+enum unzstd { UNZSTD_FRAME, UNZSTD_FRAMES, UNZSTD_GROWING };
+struct source *unzstd_source(struct source *src, enum unzstd how); /* takes */
 
 #endif

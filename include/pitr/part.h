@@ -1,14 +1,15 @@
 /*
  * part.h -- the content of a row part: blocks of rows, each of one table.
  *
- * Plaintext: "PTROWS2\n", then blocks { u32 table; u32 rows; u32 bytes; a u32
- * size for each row; the rows }, and at the end a block with table 0xFFFFFFFF,
+ * Plaintext: "PTROWS4\n", then blocks { u32 table; u32 rows; u32 bytes; the
+ * rows; a u32 size for each row }, and at the end a block with table 0xFFFFFFFF,
  * rows 0, bytes 0.  A row is as in rows.h.  A block is at most PART_BLOCK bytes,
  * or one row.  Tables are numbered as in the manifest.
  *
  * The sizes are kept together because a few equal bytes before each row make
  * zstd work twice as long on rows that do not compress (1.5 s and 3.4 s for two
- * sysbench tables of 1,000,000 rows), for nothing.
+ * sysbench tables of 1,000,000 rows), for nothing; and behind the rows, so that
+ * these can be written where they stay.  "PTROWS2\n", read too, has them before.
  */
 #ifndef PITR_PART_H
 #define PITR_PART_H

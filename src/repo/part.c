@@ -8,15 +8,20 @@
 #include "pitr/part.h"
 
 #define WHAT "a row part"
-#define PART_MAGIC "PTROWS2\n"
+#define PART_MAGIC "PTROWS4\n"
+#define PART_MAGIC_2 "PTROWS2\n" /* sizes before the rows */
 #define BLOCK_HEAD 12
 /* A row is at most a packet of the server: 1 GiB. */
 #define BLOCK_MAX ((1u << 30) + (1u << 20))
+/* What is handed on together. */
+#define PIECE (1u << 20)
 
+/* Rows are copied once, to where they are compressed from. */
 struct part_writer {
     struct sink *out;
-    struct buf sizes, block; /* of the block being filled: head and sizes of
-                                the rows, and the rows */
+    struct buf piece; /* blocks, the last of them still being filled */
+    size_t head;      /* where that one begins */
+    struct buf sizes; /* of its rows */
     uint32_t table, rows;
     uint64_t bytes;
 };
@@ -31,10 +36,8 @@ part_writer_new(struct sink *out)
     w = xcalloc(1, sizeof *w);
     w->out = out;
     w->table = PART_TABLE_END;
-    if (sink_write(out, PART_MAGIC, 8) < 0) {
-        part_writer_free(w);
-        return NULL;
-    }
+    buf_reserve(&w->piece, PIECE);
+    buf_add(&w->piece, PART_MAGIC, 8);
     return w;
 }
 
@@ -46,22 +49,32 @@ put_u32(uint8_t *p, uint32_t v)
 }
 
 static int
-write_block(struct part_writer *w)
+write_piece(struct part_writer *w)
 {
+    if (sink_write(w->out, w->piece.data, w->piece.len) < 0)
+        return -1;
+    if (w->piece.cap > 4 * PIECE) /* one huge row: give it back */
+        buf_free(&w->piece);
+    buf_reset(&w->piece);
+    buf_reserve(&w->piece, PIECE);
+    return 0;
+}
+
+static int
+end_block(struct part_writer *w)
+{
+    uint8_t *head;
+
     if (w->rows == 0)
         return 0;
-    put_u32(w->sizes.data, w->table);
-    put_u32(w->sizes.data + 4, w->rows);
-    put_u32(w->sizes.data + 8,
-        (uint32_t)(w->sizes.len - BLOCK_HEAD + w->block.len));
-    if (sink_write(w->out, w->sizes.data, w->sizes.len) < 0 ||
-        sink_write(w->out, w->block.data, w->block.len) < 0)
-        return -1;
+    buf_add(&w->piece, w->sizes.data, w->sizes.len);
+    buf_reset(&w->sizes);
+    head = w->piece.data + w->head;
+    put_u32(head, w->table);
+    put_u32(head + 4, w->rows);
+    put_u32(head + 8, (uint32_t)(w->piece.len - w->head - BLOCK_HEAD));
     w->rows = 0;
-    if (w->block.cap > 4 * PART_BLOCK) /* one huge row: give it back */
-        buf_free(&w->block);
-    buf_reset(&w->block);
-    return 0;
+    return w->piece.len > PIECE - PART_BLOCK - BLOCK_HEAD ? write_piece(w) : 0;
 }
 
 int
@@ -72,19 +85,18 @@ part_write_row(
         return err_set(ERR_FAILED, "a row of %zu bytes is too large", size);
     if (w->rows > 0 &&
         (w->table != table ||
-            w->sizes.len + w->block.len + size > PART_BLOCK) &&
-        write_block(w) < 0)
+            w->piece.len - w->head + w->sizes.len + size > PART_BLOCK) &&
+        end_block(w) < 0)
         return -1;
     if (w->rows == 0) {
         static const uint8_t head[BLOCK_HEAD];
 
-        buf_reset(&w->sizes);
-        buf_add(&w->sizes, head, sizeof head);
-        buf_reserve(&w->block, MAX(size, (size_t)PART_BLOCK));
+        w->head = w->piece.len;
+        buf_add(&w->piece, head, sizeof head);
         w->table = table;
     }
     buf_u32(&w->sizes, (uint32_t)size);
-    buf_add(&w->block, row, size);
+    buf_add(&w->piece, row, size);
     w->rows++;
     w->bytes += size;
     return 0;
@@ -101,10 +113,11 @@ part_writer_finish(struct part_writer *w)
 {
     uint8_t end[BLOCK_HEAD] = {0};
 
+    if (end_block(w) < 0)
+        return -1;
     put_u32(end, PART_TABLE_END);
-    return write_block(w) < 0 || sink_write(w->out, end, sizeof end) < 0
-        ? -1
-        : sink_finish(w->out);
+    buf_add(&w->piece, end, sizeof end);
+    return write_piece(w) < 0 ? -1 : sink_finish(w->out);
 }
 
 void
@@ -114,7 +127,7 @@ part_writer_free(struct part_writer *w)
         return;
     sink_free(w->out);
     buf_free(&w->sizes);
-    buf_free(&w->block);
+    buf_free(&w->piece);
     free(w);
 }
 
@@ -123,7 +136,7 @@ struct part_reader {
     struct buf block;
     struct cur sizes, rest; /* of the block, what is not read yet */
     uint32_t table, rows;
-    bool started, ended;
+    bool started, ended, sizes_first;
 };
 
 struct part_reader *
@@ -144,12 +157,13 @@ next_block(struct part_reader *r)
 {
     uint8_t head[BLOCK_HEAD], magic[8];
     struct cur c;
-    uint32_t bytes;
+    uint32_t bytes, sizes;
 
     if (!r->started) {
         if (source_read_exact(r->in, magic, sizeof magic, WHAT) < 0)
             return -1;
-        if (memcmp(magic, PART_MAGIC, sizeof magic) != 0)
+        r->sizes_first = memcmp(magic, PART_MAGIC_2, sizeof magic) == 0;
+        if (!r->sizes_first && memcmp(magic, PART_MAGIC, sizeof magic) != 0)
             return err_set(ERR_VERIFY, "not the content of a row part");
         r->started = true;
     }
@@ -172,9 +186,11 @@ next_block(struct part_reader *r)
     buf_reserve(&r->block, bytes);
     if (source_read_exact(r->in, r->block.data, bytes, WHAT) < 0)
         return -1;
-    r->rest = cur_of(r->block.data, bytes);
-    r->sizes = cur_of(r->block.data, r->rows * 4);
-    cur_bytes(&r->rest, r->rows * 4);
+    sizes = r->rows * 4;
+    r->sizes =
+        cur_of(r->block.data + (r->sizes_first ? 0 : bytes - sizes), sizes);
+    r->rest =
+        cur_of(r->block.data + (r->sizes_first ? sizes : 0), bytes - sizes);
     return 1;
 }
 

@@ -10,6 +10,8 @@
 #include "repo_file.h"
 #include "slots.h"
 
+#define FRAMES_LEVEL_MAX 2
+
 /* strict: to write, for which the newest generation has to be known. */
 static int
 load_file(struct repo *r, const char *path, bool strict)
@@ -236,7 +238,10 @@ repo_put(struct repo *r, enum seal_kind kind, const char *name,
     if (seal_out != NULL)
         *seal_out = seal;
     free(own);
-    return zstd_sink(seal, level);
+    /* With a longer search goes a longer memory. */
+    return kind == SEAL_ROWS && level <= FRAMES_LEVEL_MAX
+        ? zstd_frames_sink(seal, level)
+        : zstd_sink(seal, level);
 }
 
 struct seal_expect
@@ -279,7 +284,8 @@ repo_get(struct repo *r, enum seal_kind kind, const char *name,
 {
     if (digest == NULL)
         digest = pinned(r, kind, name);
-    return unzstd_source(repo_open_object(r, kind, name, key, 0, digest), 0);
+    return unzstd_source(repo_open_object(r, kind, name, key, 0, digest),
+        kind == SEAL_ROWS ? UNZSTD_FRAMES : UNZSTD_FRAME);
 }
 
 /* The last mark of a closed object, by its tail.  The object may be growing:

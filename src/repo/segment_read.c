@@ -40,7 +40,8 @@ chain_open(
     if (s->closed)
         return repo_get(r, SEAL_SEGMENT, s->name, key, s->digest);
     return unzstd_source(
-        repo_open_object(r, SEAL_SEGMENT, s->name, key, s->size, s->digest), 1);
+        repo_open_object(r, SEAL_SEGMENT, s->name, key, s->size, s->digest),
+        UNZSTD_GROWING);
 }
 
 /* The next n bytes, which have to be there. */

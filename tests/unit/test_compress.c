@@ -40,9 +40,9 @@ compress(const uint8_t *p, size_t n, int level, size_t chunk, struct buf *out)
 
 /* Reads all in pieces of `step`.  0 or -1. */
 static int
-expand(const void *p, size_t n, int growing, size_t step, struct buf *out)
+expand(const void *p, size_t n, enum unzstd how, size_t step, struct buf *out)
 {
-    struct source *src = unzstd_source(source_dribble(p, n, step), growing);
+    struct source *src = unzstd_source(source_dribble(p, n, step), how);
     uint8_t piece[777];
     long got;
 
@@ -69,8 +69,8 @@ test_round_trip(void **state)
             compress(p, sizes[i], levels[k], k == 0 ? 999 : SIZE_MAX / 2, &out);
             if (sizes[i] > 1000)
                 assert_true(out.len < sizes[i]);
-            assert_int_equal(
-                expand(out.data, out.len, 0, k == 0 ? 777 : SIZE_MAX, &back),
+            assert_int_equal(expand(out.data, out.len, UNZSTD_FRAME,
+                                 k == 0 ? 777 : SIZE_MAX, &back),
                 0);
             assert_int_equal(back.len, sizes[i]);
             if (back.len > 0)
@@ -94,7 +94,8 @@ test_window(void **state)
 
     (void)state;
     compress(p, n, 19, SIZE_MAX / 2, &out);
-    assert_int_equal(expand(out.data, out.len, 0, SIZE_MAX, &back), 0);
+    assert_int_equal(
+        expand(out.data, out.len, UNZSTD_FRAME, SIZE_MAX, &back), 0);
     assert_int_equal(back.len, n);
     assert_memory_equal(back.data, p, n);
 
@@ -104,7 +105,8 @@ test_window(void **state)
     ZSTD_CCtx_setParameter(ctx, ZSTD_c_windowLog, 24);
     out.len = ZSTD_compress2(ctx, out.data, out.cap, p, n);
     assert_false(ZSTD_isError(out.len));
-    assert_int_equal(expand(out.data, out.len, 0, SIZE_MAX, &back), -1);
+    assert_int_equal(
+        expand(out.data, out.len, UNZSTD_FRAME, SIZE_MAX, &back), -1);
     assert_int_equal(err_kind(), ERR_VERIFY);
     ZSTD_freeCCtx(ctx);
     buf_free(&out);
@@ -133,11 +135,13 @@ test_flush(void **state)
     for (size_t i = 0; i < N; i++) {
         struct buf back = {0};
 
-        assert_int_equal(expand(out.data, ends[i], 1, SIZE_MAX, &back), 0);
+        assert_int_equal(
+            expand(out.data, ends[i], UNZSTD_GROWING, SIZE_MAX, &back), 0);
         assert_int_equal(back.len, (i + 1) * 1000);
         assert_memory_equal(back.data, p, back.len);
         buf_reset(&back);
-        assert_int_equal(expand(out.data, ends[i], 0, SIZE_MAX, &back), -1);
+        assert_int_equal(
+            expand(out.data, ends[i], UNZSTD_FRAME, SIZE_MAX, &back), -1);
         assert_int_equal(err_kind(), ERR_VERIFY);
         buf_free(&back);
     }
@@ -157,11 +161,13 @@ test_damage(void **state)
     compress(p, N, 3, N, &out);
     for (size_t n = 0; n < out.len; n++) {
         buf_reset(&back);
-        assert_int_equal(expand(out.data, n, 0, SIZE_MAX, &back), -1);
+        assert_int_equal(
+            expand(out.data, n, UNZSTD_FRAME, SIZE_MAX, &back), -1);
         assert_int_equal(err_kind(), ERR_VERIFY);
         /* Growing: what is there, which is a prefix. */
         buf_reset(&back);
-        assert_int_equal(expand(out.data, n, 1, SIZE_MAX, &back), 0);
+        assert_int_equal(
+            expand(out.data, n, UNZSTD_GROWING, SIZE_MAX, &back), 0);
         assert_true(back.len <= N);
         if (back.len > 0)
             assert_memory_equal(back.data, p, back.len);
@@ -170,7 +176,7 @@ test_damage(void **state)
         out.data[i] ^= 0x10;
         buf_reset(&back);
         /* A few bits of zstd mean nothing; what is accepted is the same. */
-        if (expand(out.data, out.len, 0, SIZE_MAX, &back) == 0) {
+        if (expand(out.data, out.len, UNZSTD_FRAME, SIZE_MAX, &back) == 0) {
             assert_int_equal(back.len, N);
             assert_memory_equal(back.data, p, N);
         } else {
@@ -182,14 +188,17 @@ test_damage(void **state)
     assert_true(refused > out.len - 10);
     buf_u8(&out, 0);
     buf_reset(&back);
-    assert_int_equal(expand(out.data, out.len, 0, SIZE_MAX, &back), -1);
-    assert_int_equal(expand(out.data, out.len, 0, 1, &back), -1);
+    assert_int_equal(
+        expand(out.data, out.len, UNZSTD_FRAME, SIZE_MAX, &back), -1);
+    assert_int_equal(expand(out.data, out.len, UNZSTD_FRAME, 1, &back), -1);
     out.len--;
     /* A second frame is no more welcome than other bytes. */
     buf_add(&twice, out.data, out.len);
     buf_add(&twice, out.data, out.len);
-    assert_int_equal(expand(twice.data, twice.len, 0, SIZE_MAX, &back), -1);
-    assert_int_equal(expand(twice.data, twice.len, 1, SIZE_MAX, &back), -1);
+    assert_int_equal(
+        expand(twice.data, twice.len, UNZSTD_FRAME, SIZE_MAX, &back), -1);
+    assert_int_equal(
+        expand(twice.data, twice.len, UNZSTD_GROWING, SIZE_MAX, &back), -1);
     buf_free(&twice);
     buf_free(&out);
     buf_free(&back);
@@ -226,11 +235,68 @@ test_over_seal(void **state)
     }
     assert_int_equal(err_kind(), ERR_VERIFY);
     assert_null(zstd_sink(NULL, 3));
-    assert_null(unzstd_source(NULL, 0));
+    assert_null(unzstd_source(NULL, UNZSTD_FRAME));
+    assert_null(zstd_frames_sink(NULL, 1));
+    assert_null(zstd_frames_sink(sink_to_buf(&back), 0));
     assert_null(zstd_sink(sink_to_buf(&back), 20));
     buf_free(&object);
     buf_free(&back);
     world_free(&w);
+}
+
+/* Digits, for which a hasty search does as well, and words, for which not. */
+static uint8_t *
+mixed_make(size_t n)
+{
+    uint8_t *p = bytes_make(n);
+    uint32_t x = 1;
+
+    for (size_t i = 0; i < n; i++) {
+        x = x * 1103515245u + 12345;
+        if (i / (3 * ZSTD_FRAME) % 2 == 0)
+            p[i] = (uint8_t)('0' + (x >> 16) % 10);
+    }
+    return p;
+}
+
+static void
+test_frames(void **state)
+{
+    size_t n = 10 * ZSTD_FRAME + 77;
+    uint8_t *p = mixed_make(n);
+
+    (void)state;
+    for (int level = 1; level <= 2; level++) {
+        struct buf out = {0}, back = {0};
+        struct sink *s = zstd_frames_sink(sink_to_buf(&out), level);
+
+        assert_int_equal(sink_write(s, p, 5), 0);
+        assert_int_equal(sink_write(s, p + 5, 0), 0);
+        assert_int_equal(sink_write(s, p + 5, n - 5), 0);
+        assert_int_equal(sink_finish(s), 0);
+        sink_free(s);
+        assert_true(out.len < n / 2);
+        assert_int_equal(
+            expand(out.data, out.len, UNZSTD_FRAMES, SIZE_MAX, &back), 0);
+        assert_int_equal(back.len, n);
+        assert_memory_equal(back.data, p, n);
+        buf_reset(&back);
+        assert_int_equal(
+            expand(out.data, out.len, UNZSTD_FRAMES, 777, &back), 0);
+        assert_int_equal(back.len, n);
+        assert_int_equal(
+            expand(out.data, out.len, UNZSTD_FRAME, SIZE_MAX, &back), -1);
+        /* Cut inside of a frame; with something else behind. */
+        assert_int_equal(
+            expand(out.data, out.len - 1, UNZSTD_FRAMES, SIZE_MAX, &back), -1);
+        buf_str(&out, "rest");
+        assert_int_equal(
+            expand(out.data, out.len, UNZSTD_FRAMES, SIZE_MAX, &back), -1);
+        assert_int_equal(err_kind(), ERR_VERIFY);
+        buf_free(&out);
+        buf_free(&back);
+    }
+    free(p);
 }
 
 int
@@ -241,6 +307,7 @@ main(void)
         cmocka_unit_test(test_window),
         cmocka_unit_test(test_flush),
         cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_frames),
         cmocka_unit_test(test_over_seal),
     };
 

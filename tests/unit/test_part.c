@@ -130,7 +130,7 @@ test_blocks(void **state)
         v[i] = (struct row){0, i % 50 == 0 ? PART_BLOCK + i : 1000 + i};
     part_of(v, NELEM(v), &part);
     c = cur_of(part.data, part.len);
-    assert_memory_equal(cur_bytes(&c, 8), "PTROWS2\n", 8);
+    assert_memory_equal(cur_bytes(&c, 8), "PTROWS4\n", 8);
     for (;;) {
         table = cur_u32(&c);
         rows = cur_u32(&c);
@@ -196,8 +196,8 @@ test_flipped(void **state)
     static const struct row v[] = {{0, 5}, {0, 2}, {1, 30}};
     static const size_t structure[] = {0, 7, /* magic */
         8 + 4, 8 + 8,                        /* rows, bytes of the block */
-        8 + 12,                              /* size of the first row */
-        8 + 12 + 4};                         /* of the second */
+        8 + 12 + 7,                          /* size of the first row */
+        8 + 12 + 7 + 4};                     /* of the second */
     struct buf part = {0};
 
     (void)state;
@@ -230,21 +230,56 @@ test_impossible(void **state)
     };
 
     (void)state;
-    for (size_t i = 0; i < NELEM(heads); i++) {
+    for (size_t k = 0; k < 2 * NELEM(heads); k++) {
+        size_t i = k / 2, layout = k % 2;
         struct buf b = {0};
 
-        buf_str(&b, "PTROWS2\n");
-        for (int k = 0; k < 3; k++)
-            buf_u32(&b, heads[i][k]);
+        buf_str(&b, layout == 0 ? "PTROWS4\n" : "PTROWS2\n");
+        for (int n = 0; n < 3; n++)
+            buf_u32(&b, heads[i][n]);
         buf_u32(&b, 0); /* an empty row */
         buf_u32(&b, 0);
         buf_u32(&b, PART_TABLE_END);
         buf_u32(&b, 0);
         buf_u32(&b, 0);
         if (read_all(b.data, b.len) != -1)
-            fail_msg("case %zu", i);
+            fail_msg("case %zu, layout %zu", i, layout);
         buf_free(&b);
     }
+}
+
+/* As they were written before: sizes, then rows. */
+static void
+test_former(void **state)
+{
+    static const char text[] = "onethree";
+    struct buf b = {0};
+    struct part_reader *r;
+    const uint8_t *row;
+    uint32_t table;
+    size_t size;
+
+    (void)state;
+    buf_str(&b, "PTROWS2\n");
+    buf_u32(&b, 7);
+    buf_u32(&b, 2);
+    buf_u32(&b, 16);
+    buf_u32(&b, 3);
+    buf_u32(&b, 5);
+    buf_str(&b, text);
+    buf_u32(&b, PART_TABLE_END);
+    buf_u64(&b, 0);
+    r = part_reader_new(source_of_memory(b.data, b.len));
+    assert_int_equal(part_read_row(r, &table, &row, &size), 1);
+    assert_int_equal(table, 7);
+    assert_int_equal(size, 3);
+    assert_memory_equal(row, text, 3);
+    assert_int_equal(part_read_row(r, &table, &row, &size), 1);
+    assert_int_equal(size, 5);
+    assert_memory_equal(row, text + 3, 5);
+    assert_int_equal(part_read_row(r, &table, &row, &size), 0);
+    part_reader_free(r);
+    buf_free(&b);
 }
 
 static void
@@ -268,6 +303,7 @@ main(void)
         cmocka_unit_test(test_cut),
         cmocka_unit_test(test_flipped),
         cmocka_unit_test(test_impossible),
+        cmocka_unit_test(test_former),
         cmocka_unit_test(test_null),
     };
 
