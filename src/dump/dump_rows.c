@@ -2,8 +2,8 @@
  * dump_rows.c -- the workers: each takes a unit of work, reads its rows in the
  * snapshot and appends them to the part that it has open.
  *
- * A part goes on over several small tables and ends at PART_ROWS_MAX; what a
- * worker holds is one row and the buffers of its chain.
+ * A part goes on over several small tables and ends at PART_ROWS_MAX at last;
+ * what a worker holds is one row and the buffers of its chain.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +18,10 @@
 #define REPORT_BYTES                                                           \
     (1u << 20) /* how often progress is told, and asked                        \
                   whether to stop */
+
+/* With so many bytes in a part, another table begins a new one: a restore then
+ * fills each table by one worker at a time. */
+#define PART_TABLE_BYTES (16u << 20)
 
 struct worker {
     struct dump *d;
@@ -253,6 +257,15 @@ note_read(struct dump *d, struct db *db, struct dump_table *t, bool all)
     return 0;
 }
 
+static bool
+begins_part(const struct worker *w, const struct dump_table *t)
+{
+    const struct manifest_part *p = &w->part;
+
+    return w->out != NULL && part_writer_bytes(w->out) >= PART_TABLE_BYTES &&
+        p->table[p->tables - 1] != t->number;
+}
+
 /* Sums are merged; what the end of the locked tables lets go, is let go. */
 static int
 unit_done(struct worker *w, const struct dump_unit *u, struct dump_table *t,
@@ -284,6 +297,8 @@ read_unit(struct worker *w, const struct dump_unit *u)
 
     /* Where the server lets it (dump_snapshot.c), going back to the savepoint
      * gives the metadata lock back and keeps the snapshot. */
+    if (begins_part(w, t) && part_end(w) < 0)
+        return -1;
     if (select_rows(w, u, t, &s) < 0 || unit_done(w, u, t, &s) < 0 ||
         (!u->locked && !w->d->logged &&
             db_exec(w->db, "ROLLBACK TO SAVEPOINT pitr") < 0)) {
