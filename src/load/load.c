@@ -70,7 +70,6 @@ compare(struct db *db, struct load *l, struct load_report *out)
 
     if (!l->conf->verify)
         return 0;
-    progress_start("comparing", l->conf->manifest->info.row_bytes);
     if (load_verify(l, out) < 0 || load_compare_definitions(db, l) < 0)
         return -1;
     progress_stop();

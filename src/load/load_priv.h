@@ -60,6 +60,7 @@ struct load_table {
     const struct schema_object *object; /* NULL: none in the backup */
     struct ddl_table ddl;
     uint32_t parts, parts_left, busy; /* busy: workers in it just now */
+    bool compared;                    /* its rows with the backup's */
     uint64_t rows;                    /* stored so far */
     uint64_t warnings;                /* that the server counted */
     struct rowsum minus, plus;        /* rows with -0.0: so, and with 0 */
@@ -186,7 +187,13 @@ int load_rows(struct load *l, struct load_report *out);
 int load_index(struct db *db, const struct load_table *t);
 int load_foreign_keys(struct db *db, struct load *l);
 
-/* load_verify.c */
+/* load_verify.c: rows are read back.  A table that gets no foreign keys is
+ * compared as soon as it is done, by who is free (load_rows.c), the others at
+ * the end. */
+bool load_compares_early(const struct load *l, size_t table);
+/* 0, 1 if broken off because stop(arg) said so, -1. */
+int load_compare_table(struct load *l, struct db *db, size_t table,
+    bool (*stop)(void *arg), void *arg);
 int load_verify(struct load *l, struct load_report *out);
 int load_compare_definitions(struct db *db, struct load *l);
 

@@ -1,7 +1,8 @@
 /*
  * load_rows.c -- the workers that fill the tables: the parts of the backup are
  * handed out, largest first; when the last part of a table is in, its indexes
- * are work for whoever is free next.
+ * are work for whoever is free next.  Who finds nothing else to do reads back
+ * what is done.
  */
 #include <inttypes.h>
 #include <pthread.h>
@@ -30,6 +31,8 @@ struct work {
     size_t next_part, parts_under_way;
     size_t *ready; /* tables whose rows are in, their indexes to be made */
     size_t ready_n, ready_taken;
+    size_t *whole; /* tables with their indexes, to be read back */
+    size_t whole_n, whole_taken;
     uint64_t rows, bytes, index_us;
     bool failed;
 };
@@ -38,6 +41,7 @@ struct work {
 struct filler {
     struct work *w;
     struct db *db;
+    struct db *reader; /* of what is read back; NULL until there is any */
     struct db_bulk *bulk;
     uint32_t table;
     uint64_t *rows;            /* of each table of the part */
@@ -272,7 +276,7 @@ load_part(struct filler *f, const struct manifest_part *p)
 
 /* --- handing out --- */
 
-enum job { JOB_NONE, JOB_PART, JOB_INDEX };
+enum job { JOB_NONE, JOB_PART, JOB_INDEX, JOB_COMPARE };
 
 static bool
 is_busy(const struct work *w, const struct manifest_part *p)
@@ -334,12 +338,24 @@ take_job(struct work *w, size_t *which)
             job = JOB_PART;
             break;
         }
+        if (w->whole_taken < w->whole_n) {
+            *which = w->whole[w->whole_taken++];
+            job = JOB_COMPARE;
+            break;
+        }
         if (w->parts_under_way == 0)
             break;
         pthread_cond_wait(&w->wake, &w->lock);
     }
     pthread_mutex_unlock(&w->lock);
     return job;
+}
+
+static void
+table_whole(struct work *w, size_t table)
+{
+    if (load_compares_early(w->l, table))
+        w->whole[w->whole_n++] = table;
 }
 
 /* Has this part's end made tables complete? */
@@ -352,8 +368,12 @@ part_done(struct work *w, const struct manifest_part *p, bool ok)
     for (size_t i = 0; ok && i < p->tables; i++) {
         struct load_table *t = &w->l->table[p->table[i]];
         t->rows += p->rows[i];
-        if (--t->parts_left == 0 && (t->ddl.indexes > 0 || t->ddl.disable_keys))
+        if (--t->parts_left > 0)
+            continue;
+        if (t->ddl.indexes > 0 || t->ddl.disable_keys)
             w->ready[w->ready_n++] = p->table[i];
+        else
+            table_whole(w, p->table[i]);
     }
     pthread_cond_broadcast(&w->wake);
     pthread_mutex_unlock(&w->lock);
@@ -367,8 +387,31 @@ do_index(struct filler *f, size_t table)
 
     pthread_mutex_lock(&f->w->lock);
     f->w->index_us += time_mono_us() - from;
+    if (rc == 0)
+        table_whole(f->w, table);
     pthread_mutex_unlock(&f->w->lock);
     return rc;
+}
+
+static bool
+work_failed(void *arg)
+{
+    struct work *w = arg;
+    bool failed;
+
+    pthread_mutex_lock(&w->lock);
+    failed = w->failed;
+    pthread_mutex_unlock(&w->lock);
+    return failed;
+}
+
+/* Over a connection without the settings of one that stores. */
+static int
+do_compare(struct filler *f, size_t table)
+{
+    if (f->reader == NULL && (f->reader = load_connect(f->w->l->conf)) == NULL)
+        return -1;
+    return load_compare_table(f->w->l, f->reader, table, work_failed, f->w);
 }
 
 static int
@@ -382,6 +425,10 @@ work_on(struct filler *f)
     while (rc == 0 && (job = take_job(f->w, &which)) != JOB_NONE) {
         if (job == JOB_INDEX) {
             rc = do_index(f, which);
+            continue;
+        }
+        if (job == JOB_COMPARE) {
+            rc = do_compare(f, which);
             continue;
         }
         rc = load_part(f, &m->part[which]);
@@ -410,6 +457,7 @@ fill_some(void *arg, unsigned index)
     }
     db_bulk_close(f.bulk);
     db_close(f.db);
+    db_close(f.reader);
     buf_free(&f.space);
     free(f.rows);
     return rc;
@@ -432,6 +480,7 @@ prepare(struct work *w)
 
     w->order = xcalloc(m->parts + 1, sizeof *w->order);
     w->ready = xcalloc(m->tables + 1, sizeof *w->ready);
+    w->whole = xcalloc(m->tables + 1, sizeof *w->whole);
     for (size_t i = 0; i < m->parts; i++) {
         w->order[i] = (struct part_size){i, m->part[i].size};
         for (size_t k = 0; k < m->part[i].tables; k++) {
@@ -470,5 +519,6 @@ load_rows(struct load *l, struct load_report *out)
     out->index_us += w.index_us;
     free(w.order);
     free(w.ready);
+    free(w.whole);
     return rc;
 }

@@ -22,9 +22,8 @@ struct table_size {
 struct checking {
     struct load *l;
     struct table_size *order;
+    size_t tables, next;
     pthread_mutex_t lock;
-    size_t next;
-    uint64_t tables;
     bool failed;
 };
 
@@ -57,9 +56,16 @@ same_version(struct db *db, const struct manifest *m)
 
 #define TELL_ROWS 16384
 
+struct reading { /* of one table */
+    struct load *l;
+    bool (*stop)(void *arg);
+    void *arg;
+    bool tells; /* its rows are progress */
+};
+
 static int
-sum_rows(struct checking *c, const struct manifest_table *t, struct db_rows *r,
-    struct rowsum *sum)
+sum_rows(const struct reading *c, const struct manifest_table *t,
+    struct db_rows *r, struct rowsum *sum)
 {
     struct buf space = {0};
     uint64_t rows = 0, bytes = 0;
@@ -73,28 +79,30 @@ sum_rows(struct checking *c, const struct manifest_table *t, struct db_rows *r,
         bytes += size;
         if (++rows < TELL_ROWS)
             continue;
-        progress_add(rows, bytes);
+        if (c->tells)
+            progress_add(rows, bytes);
         rows = bytes = 0;
         if (stop_asked()) {
             rc = stop_error();
             break;
         }
-        pthread_mutex_lock(&c->lock);
-        rc = c->failed ? 1 : 0;
-        pthread_mutex_unlock(&c->lock);
-        if (rc > 0)
+        if (c->stop(c->arg)) {
+            rc = 1;
             break;
+        }
     }
-    progress_add(rows, bytes);
+    if (c->tells)
+        progress_add(rows, bytes);
     buf_free(&space);
     return rc;
 }
 
 /* 0, 1 if broken off, -1. */
 static int
-verify_table(struct checking *c, struct db *db, const struct manifest_table *t)
+compare_table(const struct reading *c, struct db *db, size_t table)
 {
-    const struct load_table *lt = &c->l->table[t - c->l->conf->manifest->table];
+    const struct manifest_table *t = &c->l->conf->manifest->table[table];
+    struct load_table *lt = &c->l->table[table];
     struct rowsum sum = {0};
     struct db_rows *r;
     struct buf sql = {0};
@@ -110,6 +118,7 @@ verify_table(struct checking *c, struct db *db, const struct manifest_table *t)
     buf_free(&sql);
     if (rc != 0)
         return rc < 0 ? err_wrap("reading back %s.%s", t->schema, t->name) : rc;
+    lt->compared = true;
     if (sum.rows != t->sum.rows)
         rc = err_set(ERR_VERIFY,
             "table %s.%s has %" PRIu64 " rows, the backup has %" PRIu64,
@@ -137,27 +146,54 @@ verify_table(struct checking *c, struct db *db, const struct manifest_table *t)
     return rc;
 }
 
+bool
+load_compares_early(const struct load *l, size_t table)
+{
+    return l->conf->verify && l->table[table].object != NULL &&
+        l->table[table].ddl.foreigns == 0;
+}
+
+int
+load_compare_table(struct load *l, struct db *db, size_t table,
+    bool (*stop)(void *arg), void *arg)
+{
+    struct reading r = {.l = l, .stop = stop, .arg = arg};
+
+    return compare_table(&r, db, table);
+}
+
+static bool
+checking_failed(void *arg)
+{
+    struct checking *c = arg;
+    bool failed;
+
+    pthread_mutex_lock(&c->lock);
+    failed = c->failed;
+    pthread_mutex_unlock(&c->lock);
+    return failed;
+}
+
 static int
 verify_some(void *arg, unsigned index)
 {
     struct checking *c = arg;
-    const struct manifest *m = c->l->conf->manifest;
+    struct reading r = {
+        .l = c->l, .stop = checking_failed, .arg = c, .tells = true};
     struct db *db = load_connect(c->l->conf);
     int rc = db == NULL ? -1 : 0;
 
     (void)index;
     while (rc == 0) {
-        size_t i = m->tables;
+        size_t i = c->tables;
         pthread_mutex_lock(&c->lock);
-        if (!c->failed && !stop_asked() && c->next < m->tables)
-            i = c->order[c->next++].index;
+        if (!c->failed && !stop_asked() && c->next < c->tables)
+            i = c->next++;
         pthread_mutex_unlock(&c->lock);
-        if (i == m->tables)
+        if (i == c->tables)
             break;
-        rc = verify_table(c, db, &m->table[i]);
+        rc = compare_table(&r, db, c->order[i].index);
         pthread_mutex_lock(&c->lock);
-        if (rc == 0)
-            c->tables++;
         if (rc < 0)
             c->failed = true;
         pthread_mutex_unlock(&c->lock);
@@ -181,16 +217,23 @@ load_verify(struct load *l, struct load_report *out)
 {
     const struct manifest *m = l->conf->manifest;
     struct checking c = {.l = l};
-    int rc;
+    uint64_t bytes = 0;
+    int rc = 0;
 
     c.order = xcalloc(m->tables + 1, sizeof *c.order);
     for (size_t i = 0; i < m->tables; i++)
-        c.order[i] = (struct table_size){i, m->table[i].bytes};
-    qsort(c.order, m->tables, sizeof *c.order, larger_first);
-    pthread_mutex_init(&c.lock, NULL);
-    rc = pool_join(pool_start(MAX(l->conf->jobs, 1u), verify_some, &c));
-    pthread_mutex_destroy(&c.lock);
-    out->verified_tables = c.tables;
+        if (!l->table[i].compared) {
+            c.order[c.tables++] = (struct table_size){i, m->table[i].bytes};
+            bytes += m->table[i].bytes;
+        }
+    qsort(c.order, c.tables, sizeof *c.order, larger_first);
+    if (c.tables > 0) {
+        progress_start("comparing", bytes);
+        pthread_mutex_init(&c.lock, NULL);
+        rc = pool_join(pool_start(MAX(l->conf->jobs, 1u), verify_some, &c));
+        pthread_mutex_destroy(&c.lock);
+    }
+    out->verified_tables = m->tables;
     free(c.order);
     return rc;
 }
