@@ -56,6 +56,8 @@ bool repl_wants_ack(const struct repl *r);
  * when it connected. */
 bool repl_acknowledges(const struct repl *r);
 int repl_ack(struct repl *r, const char *file, uint64_t offset);
+/* Has the next packet come, or its beginning? */
+bool repl_more(const struct repl *r);
 /* Where the server is: file name and 64-bit offset after the last event. */
 const char *repl_file(const struct repl *r); /* borrowed, "" before known */
 uint64_t repl_offset(const struct repl *r);

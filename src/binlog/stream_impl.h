@@ -6,7 +6,8 @@
  * from where; stream_identity.c says whether the server still has the log of
  * which the repository holds the beginning; stream_store.c puts events into
  * segments; stream_clock.c knows up to which moment nothing is missing;
- * stream_ack.c acknowledges; stream_tell.c tells `pitr status`.
+ * stream_ack.c acknowledges; stream_pace.c reads in bursts where nobody waits
+ * for that; stream_tell.c tells `pitr status`.
  */
 #ifndef PITR_STREAM_IMPL_H
 #define PITR_STREAM_IMPL_H
@@ -64,6 +65,16 @@ struct caught {
     uint64_t known_us;       /* all that was committed before is appended */
 };
 
+/* Reading in bursts. */
+struct pace {
+    uint64_t rest_us; /* between bursts; 0: there are none */
+    uint64_t bytes;   /* of the report, when this one began */
+    uint64_t
+        since_us; /* monotonic: what it reads may have waited since; or 0 */
+    bool full;    /* it ends when the server's position is reached */
+    bool ask;     /* ... for which the server is to be asked */
+};
+
 struct stream {
     const struct stream_conf *conf;
     struct stream_report *report;
@@ -90,6 +101,7 @@ struct stream {
     struct ack ack;
     struct acks acks;
     struct semisync semi;
+    struct pace pace;
     uint64_t started_us; /* host's clock */
     uint64_t told_us;    /* monotonic: stream_tell() */
     char *lost_why;      /* of the outage */
@@ -155,6 +167,10 @@ void ack_forget(struct stream *s);
 bool ack_may_begin(struct stream *s);
 bool ack_wants_to_begin(struct stream *s);
 uint64_t stream_ack_since(const struct stream *s); /* monotonic; 0: none */
+
+/* stream_pace.c */
+void pace_begin(struct stream *s);
+void pace(struct stream *s, bool idle);
 
 /* stream_tell.c */
 void stream_tell(struct stream *s, bool now);

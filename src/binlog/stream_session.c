@@ -132,9 +132,11 @@ event(struct stream *s, const struct event *e)
 static void
 ask(struct stream *s, uint64_t now)
 {
-    bool clock = s->caught.moment_us == 0 && now - s->caught.asked_us >= ASK_US;
+    bool clock = s->caught.moment_us == 0 &&
+        (s->pace.ask || now - s->caught.asked_us >= ASK_US);
     bool semi = s->conf->semisync && now - s->semi.asked_us >= ASK_SEMISYNC_US;
 
+    s->pace.ask = false;
     if (!clock && !semi)
         return;
     if (clock)
@@ -269,11 +271,16 @@ stream_events(struct stream *s)
         if (got == REPL_EVENT) {
             what = event(s, &e);
             ack_note(s);
+            /* The rest of a transaction is here: nothing is due before. */
+            if (what == OUTCOME_GO_ON && s->group.open && repl_more(s->repl))
+                continue;
         } else if (stall_check(s, time_mono_us()) < 0) {
             what = OUTCOME_SOURCE;
         }
         if (what == OUTCOME_GO_ON)
             what = tick(s, got == REPL_IDLE);
+        if (what == OUTCOME_GO_ON)
+            pace(s, got == REPL_IDLE);
     }
     return what;
 }
@@ -284,6 +291,7 @@ session_run(struct stream *s)
     enum outcome what = OUTCOME_SOURCE;
     struct err_saved *why;
 
+    pace_begin(s);
     if (stream_connect(s) == 0)
         what = stream_events(s);
     if (what == OUTCOME_FAULT) {

@@ -92,7 +92,8 @@ stream_store_event(struct stream *s, const struct event *e, int step)
             s->writer, e, step, &s->group.gtid, repl_offset(s->repl)) < 0)
         return -1;
     if (s->dirty_since_us == 0)
-        s->dirty_since_us = time_mono_us();
+        s->dirty_since_us =
+            s->pace.since_us != 0 ? s->pace.since_us : time_mono_us();
     s->report->bytes += e->size;
     if (step == GROUP_END) {
         s->report->groups++;

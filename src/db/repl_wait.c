@@ -74,6 +74,12 @@ is_buffered(MYSQL *m)
     return tls_pending(m);
 }
 
+bool
+repl_more(const struct repl *r)
+{
+    return is_buffered(r->db->mysql);
+}
+
 void
 repl_set_read_timeout(struct repl *r, uint64_t us)
 {
@@ -99,7 +105,7 @@ too_silent(struct repl *r)
 int
 repl_wait(struct repl *r, uint64_t wait_us)
 {
-    uint64_t start = time_mono_us();
+    uint64_t start;
     struct pollfd fds[3] = {
         {.fd = mysql_get_socket(r->db->mysql), .events = POLLIN},
         /* A caller that goes on after a stop wants to wait all the same. */
@@ -109,6 +115,7 @@ repl_wait(struct repl *r, uint64_t wait_us)
 
     if (is_buffered(r->db->mysql))
         return 1;
+    start = time_mono_us();
     for (;;) {
         uint64_t past = time_mono_us() - start;
         uint64_t left = past < wait_us ? wait_us - past : 0;
