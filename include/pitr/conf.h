@@ -17,6 +17,7 @@ struct conf_server { /* strings are NULL where nothing is said */
     /* the server */
     const char *host, *socket, *user, *password_file;
     unsigned port;
+    uint64_t answer_us; /* 0: see db.h, patience_us */
     bool ssl, ssl_verify;
     const char *ssl_ca, *ssl_cert, *ssl_key;
     /* the repository */

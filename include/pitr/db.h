@@ -25,6 +25,10 @@ struct db_conf {
     bool ssl;        /* require TLS */
     bool ssl_verify; /* and the server's name */
     unsigned connect_timeout_s, read_timeout_s; /* 0: 10, 0: none */
+    /* Without read_timeout_s: where an answer is waited for, and for so long
+     * the server answers nobody else either, it is given up: ERR_UNREACHABLE.
+     * 0: two minutes. */
+    uint64_t patience_us;
 };
 
 struct db;
@@ -33,7 +37,8 @@ struct db;
  * Connect.  Every session is set alike: utf8mb4 names for statements and their
  * results, time_zone '+00:00', sql_mode '' + ALLOW_INVALID_DATES +
  * NO_AUTO_VALUE_ON_ZERO (so that all that is there can be read and stored
- * again), long net timeouts, and no statement time limit.  `role` is shown in
+ * again), long net timeouts, and no statement time limit.  A line that breaks
+ * before anything was asked is tried again.  `role` is shown in
  * the server's process list as an attribute program_name=pitr, and in errors
  * ("source", "target").
  */
@@ -98,6 +103,10 @@ void db_ident(struct buf *out, const char *name);
 void db_quote(struct buf *out, const char *s, size_t n);
 /* `a`.`b`, owned. */
 char *db_name2(const char *schema, const char *name);
+
+/* From another thread, while db is open: whatever is or will be waited for on
+ * it fails (ERR_UNREACHABLE). */
+void db_interrupt(struct db *db);
 
 /* Ask another connection's statement to end (KILL QUERY); errors ignored. */
 void db_kill_query(const struct db_conf *conf, unsigned long thread_id);

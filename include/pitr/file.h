@@ -34,6 +34,9 @@ int file_publish_at(int tmp_dir, const char *tmp, int dir, const char *name);
 int file_check_private(const char *path);
 /* The same for an open file; path is for the message. */
 int file_check_private_fd(int fd, const char *path);
+/* For keys that others hand to libraries, and that a group may read: -1 with
+ * ERR_KEY where all can.  0 where it cannot be looked at: its reader tells. */
+int file_check_not_public(const char *path);
 int dir_sync(const char *path);
 /* mkdir -p with this mode for what is missing, each synced. */
 int dir_make(const char *path, mode_t mode);

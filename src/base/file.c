@@ -216,6 +216,19 @@ file_check_private_fd(int fd, const char *path)
 }
 
 int
+file_check_not_public(const char *path)
+{
+    struct stat st;
+
+    if (stat(path, &st) < 0 || (st.st_mode & 07) == 0)
+        return 0;
+    err_set(ERR_KEY, "%s can be read by everybody (mode %04o)", path,
+        (unsigned)(st.st_mode & 07777));
+    return err_hint(
+        "chmod 600 '%s', and think about who may have read it", path);
+}
+
+int
 dir_sync(const char *path)
 {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

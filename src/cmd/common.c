@@ -6,6 +6,7 @@
 
 #include "cmd.h"
 #include "pitr/err.h"
+#include "pitr/file.h"
 #include "pitr/pool.h"
 #include "vaults.h"
 
@@ -30,11 +31,14 @@ cmd_conn_open(const struct conf_server *s, struct cmd_conn *out)
         .socket = s->socket,
         .port = s->port,
         .user = s->user,
+        .patience_us = s->answer_us,
         .ssl = s->ssl,
         .ssl_verify = s->ssl_verify,
         .ssl_ca = s->ssl_ca,
         .ssl_cert = s->ssl_cert,
         .ssl_key = s->ssl_key};
+    if (s->ssl_key != NULL && file_check_not_public(s->ssl_key) < 0)
+        return err_wrap("ssl_key");
     if (s->password_file != NULL &&
         (out->password = secret_from_file(s->password_file)) == NULL)
         return err_wrap("password_file");

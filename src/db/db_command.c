@@ -13,9 +13,14 @@ db_command(struct db *db, unsigned command, const void *p, size_t n,
     uint64_t rows;
 
     db->last_errno = 0;
+    db_wait_begin(db);
     if (m->methods->db_command(
-            m, (enum enum_server_command)command, p, n, 1, NULL) != 0 ||
-        (size = mysql_net_read_packet(m)) == packet_error)
+            m, (enum enum_server_command)command, p, n, 1, NULL) != 0)
+        size = packet_error;
+    else
+        size = mysql_net_read_packet(m);
+    db_wait_end(db);
+    if (size == packet_error)
         return db_fail(db, what);
     c = cur_of(m->net.read_pos, size);
     if (cur_u8(&c) != 0x00)

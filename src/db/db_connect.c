@@ -1,20 +1,31 @@
 /*
  * db_connect.c -- opening a connection and setting its session up.
  */
+#include <errmsg.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
 #include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include "db_internal.h"
+#include "pitr/log.h"
 #include "pitr/mem.h"
 #include "pitr/secret.h"
+#include "pitr/stop.h"
+#include "pitr/times.h"
 
 /* Rows and events of up to 1 GiB, with what the protocol puts around them. */
 #define PACKET_MAX ((size_t)1200 << 20)
+
+/* Attempts to connect, where a line breaks at once. */
+#define TRIES 3
+#define TRY_MAX_US 500000 /* later it is a time-out */
+#define PAUSE_US UINT64_C(200000)
 
 static pthread_once_t library_once = PTHREAD_ONCE_INIT;
 
@@ -103,8 +114,8 @@ set_options(MYSQL *m, const struct db_conf *conf, const char *role)
     set_plugins(m, conf);
 }
 
-/* A statement may take as long as it likes, but the machine has to be there:
- * after two minutes without a sign of it the connection is lost. */
+/* After two minutes without a sign of its machine the connection is lost; for
+ * the server itself see db_alive.c. */
 static void
 watch_line(my_socket fd)
 {
@@ -170,12 +181,37 @@ session_setup(struct db *db)
         "group_concat_max_len=1073741824");
 }
 
-struct db *
-db_open(const struct db_conf *conf, const char *role)
+/*
+ * Nothing was asked of the server yet, so there is no harm in another try: the
+ * line broke while we shook hands, or its queue of a socket was full.
+ */
+static bool
+line_broke(const struct db *db)
+{
+    char full[16];
+
+    snprintf(full, sizeof full, "(%d)", EAGAIN);
+    switch (db->last_errno) {
+    case CR_SERVER_LOST:
+    case CR_SERVER_LOST_EXTENDED:
+    case CR_SERVER_GONE_ERROR:
+    case CR_SERVER_HANDSHAKE_ERR:
+        return true;
+    case CR_CONNECTION_ERROR:
+        return strstr(err_text(), full) != NULL;
+    }
+    return false;
+}
+
+/* broken: it failed as a line that breaks does. */
+static struct db *
+open_once(const struct db_conf *conf, const char *role, bool *broken)
 {
     struct db *db = xcalloc(1, sizeof *db);
 
     pthread_once(&library_once, library_start);
+    *broken = false;
+    db->fd = -1;
     db->role = xstrdup(role);
     db->where = where_text(conf);
     if ((db->mysql = mysql_init(NULL)) == NULL) {
@@ -183,8 +219,11 @@ db_open(const struct db_conf *conf, const char *role)
         goto fail;
     }
     set_options(db->mysql, conf, role);
-    if (real_connect(db, conf) < 0 || session_setup(db) < 0)
+    if (real_connect(db, conf) < 0 || db_alive_watch(db, conf) < 0 ||
+        session_setup(db) < 0) {
+        *broken = line_broke(db);
         goto fail;
+    }
     return db;
 
 fail:
@@ -192,11 +231,58 @@ fail:
     return NULL;
 }
 
+struct db *
+db_open(const struct db_conf *conf, const char *role)
+{
+    struct db *db;
+    bool broken;
+
+    for (unsigned i = 1;; i++) {
+        uint64_t began = time_mono_us();
+
+        db = open_once(conf, role, &broken);
+        if (db != NULL || !broken || i == TRIES ||
+            time_mono_us() - began > TRY_MAX_US || stop_sleep_us(i * PAUSE_US))
+            return db;
+        log_debug("connecting once more: %s", err_text());
+        err_clear();
+    }
+}
+
+bool
+db_answers(const struct db_conf *conf, unsigned seconds)
+{
+    struct db_conf quick = *conf;
+    struct db db = {.mysql = mysql_init(NULL), .fd = -1};
+    bool yes = true;
+
+    if (db.mysql == NULL)
+        return true;
+    quick.connect_timeout_s = quick.read_timeout_s = seconds;
+    db.role = db.where = (char *)"alive";
+    set_options(db.mysql, &quick, "alive");
+    if (real_connect(&db, &quick) < 0)
+        switch (db.last_errno) {
+        case CR_CONNECTION_ERROR:
+        case CR_CONN_HOST_ERROR:
+        case CR_UNKNOWN_HOST:
+        case CR_SERVER_GONE_ERROR:
+        case CR_SERVER_LOST:
+        case CR_SERVER_LOST_EXTENDED:
+        case CR_SERVER_HANDSHAKE_ERR:
+            yes = false;
+        }
+    mysql_close(db.mysql);
+    err_clear();
+    return yes;
+}
+
 void
 db_close(struct db *db)
 {
     if (db == NULL)
         return;
+    db_alive_forget(db);
     if (db->mysql != NULL)
         mysql_close(db->mysql);
     free(db->where);

@@ -31,6 +31,7 @@ db_cursor_open(struct db *db, const char *fmt, ...)
     if (n < 0)
         abort();
     db->last_errno = 0;
+    db_wait_begin(db);
     if (mysql_real_query(db->mysql, sql, (unsigned long)n) != 0 ||
         (res = mysql_use_result(db->mysql)) == NULL) {
         if (mysql_errno(db->mysql) != 0)
@@ -45,6 +46,7 @@ db_cursor_open(struct db *db, const char *fmt, ...)
     c->len = xcalloc(mysql_num_fields(res), sizeof *c->len);
 
 out:
+    db_wait_end(db);
     free(sql);
     return c;
 }
@@ -53,9 +55,12 @@ int
 db_cursor_next(
     struct db_cursor *c, const char *const **cells, const size_t **lens)
 {
-    MYSQL_ROW row = mysql_fetch_row(c->res);
+    MYSQL_ROW row;
     unsigned long *len;
 
+    db_wait_begin(c->db);
+    row = mysql_fetch_row(c->res);
+    db_wait_end(c->db);
     if (row == NULL) {
         if (mysql_errno(c->db->mysql) != 0)
             return db_fail(c->db, "reading a result");
@@ -75,7 +80,9 @@ db_cursor_close(struct db_cursor *c)
 {
     if (c == NULL)
         return;
+    db_wait_begin(c->db);
     mysql_free_result(c->res);
+    db_wait_end(c->db);
     free(c->len);
     free(c);
 }

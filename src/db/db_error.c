@@ -130,6 +130,10 @@ db_fail_with(struct db *db, unsigned number, const char *text, const char *what)
     char *line = one_line(text);
 
     db->last_errno = number;
+    if (db_errno_is_lost(number) && db_alive_fail(db)) {
+        free(line);
+        return -1;
+    }
     err_set(a ? a->kind : ERR_FAILED, "%s (%s): %s%s%s (%u)", db->role,
         db->where, what ? what : "", what ? ": " : "", line, number);
     free(line);

@@ -79,9 +79,12 @@ drain(struct db *db, const char *sql, size_t n)
 int
 db_exec_bytes(struct db *db, const char *sql, size_t n)
 {
-    if (send_query(db, sql, n) < 0)
-        return -1;
-    return drain(db, sql, n);
+    int rc;
+
+    db_wait_begin(db);
+    rc = send_query(db, sql, n) < 0 ? -1 : drain(db, sql, n);
+    db_wait_end(db);
+    return rc;
 }
 
 int
@@ -140,7 +143,7 @@ result_add(
 }
 
 static int
-query_bytes(struct db *db, struct db_result *out, const char *sql, size_t n)
+result_read(struct db *db, struct db_result *out, const char *sql, size_t n)
 {
     MYSQL_RES *res;
     MYSQL_ROW row;
@@ -171,6 +174,17 @@ query_bytes(struct db *db, struct db_result *out, const char *sql, size_t n)
     if (mysql_more_results(db->mysql) && mysql_next_result(db->mysql) == 0)
         return drain(db, sql, n);
     return 0;
+}
+
+static int
+query_bytes(struct db *db, struct db_result *out, const char *sql, size_t n)
+{
+    int rc;
+
+    db_wait_begin(db);
+    rc = result_read(db, out, sql, n);
+    db_wait_end(db);
+    return rc;
 }
 
 int

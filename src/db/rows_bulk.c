@@ -109,6 +109,7 @@ db_bulk_open(struct db *db, const char *sql, size_t sql_n,
     const struct row_col *cols, size_t n)
 {
     struct db_bulk *b;
+    int rc;
 
     if (max_packet(db) < 0)
         return NULL;
@@ -119,7 +120,10 @@ db_bulk_open(struct db *db, const char *sql, size_t sql_n,
         db_fail(db, "mysql_stmt_init");
         goto fail;
     }
-    if (mysql_stmt_prepare(b->stmt, sql, (unsigned long)sql_n) != 0) {
+    db_wait_begin(db);
+    rc = mysql_stmt_prepare(b->stmt, sql, (unsigned long)sql_n);
+    db_wait_end(db);
+    if (rc != 0) {
         db_fail_sql(db, sql, sql_n);
         goto fail;
     }

@@ -58,6 +58,7 @@ struct db_rows *
 db_rows_open(struct db *db, const char *sql, size_t n)
 {
     struct db_rows *r;
+    int rc;
 
     if (!db->raw_results) {
         if (db_exec(db, "SET SESSION character_set_results = NULL") < 0)
@@ -72,8 +73,11 @@ db_rows_open(struct db *db, const char *sql, size_t n)
         db_fail(db, "mysql_stmt_init");
         goto fail;
     }
-    if (mysql_stmt_prepare(r->stmt, sql, (unsigned long)n) != 0 ||
-        mysql_stmt_execute(r->stmt) != 0) {
+    db_wait_begin(db);
+    rc = mysql_stmt_prepare(r->stmt, sql, (unsigned long)n) != 0 ||
+        mysql_stmt_execute(r->stmt) != 0;
+    db_wait_end(db);
+    if (rc != 0) {
         fail_stmt(r, "reading rows");
         goto fail;
     }

@@ -69,8 +69,11 @@ have(struct rows_wire *w, size_t need)
         w->data = xrealloc(w->data, w->cap);
     }
     while (w->to < need) {
-        ssize_t got =
-            pvio->methods->read(pvio, w->data + w->to, w->cap - w->to);
+        ssize_t got;
+
+        db_wait_begin(w->db);
+        got = pvio->methods->read(pvio, w->data + w->to, w->cap - w->to);
+        db_wait_end(w->db);
         if (got <= 0)
             return lost(w);
         w->to += (size_t)got;
@@ -124,8 +127,11 @@ rest(struct rows_wire *w, size_t *size)
 static int
 library_next(struct rows_wire *w, const uint8_t **p, size_t *n)
 {
-    unsigned long size = mysql_net_read_packet(w->db->mysql);
+    unsigned long size;
 
+    db_wait_begin(w->db);
+    size = mysql_net_read_packet(w->db->mysql);
+    db_wait_end(w->db);
     if (size == packet_error)
         return db_fail(w->db, "reading rows");
     *p = w->db->mysql->net.read_pos;

@@ -69,6 +69,19 @@ expect_exit 1 pitr stream --once
 said "GRANT REPLICATION SLAVE"
 mysql_client --socket="$SRC" <"$T/grants.sql"
 
+say "the server: its process is stopped in the middle of a backup"
+sed "s|^socket|answer_timeout = 1s\n&|" "$T/good.conf" >"$T/bad.conf"
+frozen()
+{
+    "$PITR" backup --config "$T/bad.conf" --rate 2M &
+    sleep 0.7
+    kill -STOP "$(cat "$T/src/child")"
+    wait $!
+}
+expect_exit 15 frozen
+kill -CONT "$(cat "$T/src/child")"
+said "has not answered for" "answer_timeout"
+
 say "keys: not there, readable by others, another repository's"
 mv "$T/signing.key" "$T/away.key"
 expect_exit 12 pitr backup

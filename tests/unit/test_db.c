@@ -10,11 +10,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
 #include "pitr/db.h"
 #include "pitr/err.h"
 #include "pitr/mem.h"
+#include "pitr/times.h"
 #include "testserver.h"
 
 static struct testserver server;
@@ -285,6 +287,83 @@ test_kill_query(void **state)
     db_close(db);
 }
 
+static void *
+stop_a_while(void *arg)
+{
+    usleep(*(unsigned *)arg);
+    kill(server.pid, SIGCONT);
+    return NULL;
+}
+
+static void
+freeze(void)
+{
+    int status;
+
+    kill(server.pid, SIGSTOP);
+    assert_int_equal(waitpid(server.pid, &status, WUNTRACED), server.pid);
+    assert_true(WIFSTOPPED(status));
+}
+
+/* A server whose process is stopped answers nobody: it is given up; and so are
+ * the other connections to it, at once. */
+static void
+test_stopped(void **state)
+{
+    struct db_conf conf = testserver_conf(&server);
+    struct db *db, *other;
+    unsigned stopped_us = 700000;
+    pthread_t thread;
+    uint64_t began;
+
+    (void)state;
+    conf.patience_us = 1200000;
+    conf.connect_timeout_s = 1;
+    assert_non_null(db = db_open(&conf, "source"));
+    assert_non_null(other = db_open(&conf, "source"));
+    /* What it answers late, but in time, is an answer. */
+    freeze();
+    pthread_create(&thread, NULL, stop_a_while, &stopped_us);
+    exec_ok(db, "DO 1");
+    pthread_join(thread, NULL);
+
+    freeze();
+    began = time_mono_us();
+    assert_int_equal(db_exec(db, "DO 1"), -1);
+    assert_int_equal(err_kind(), ERR_UNREACHABLE);
+    assert_non_null(strstr(err_text(), "has not answered for"));
+    assert_non_null(strstr(err_hint_text(), "answer_timeout"));
+    assert_true(time_mono_us() - began < 6000000);
+    began = time_mono_us();
+    assert_int_equal(db_exec(other, "DO 1"), -1);
+    assert_int_equal(err_kind(), ERR_UNREACHABLE);
+    assert_null(db_open(&conf, "source"));
+    assert_true(time_mono_us() - began < 2500000);
+    kill(server.pid, SIGCONT);
+    db_close(db);
+    db_close(other);
+}
+
+/* A statement that takes longer than that is waited for, and so is a lock: the
+ * server lives. */
+static void
+test_patience(void **state)
+{
+    struct db_conf conf = testserver_conf(&server);
+    struct db *db;
+    uint64_t n = 1;
+
+    (void)state;
+    conf.patience_us = 500000;
+    assert_non_null(db = db_open(&conf, "source"));
+    assert_int_equal(db_value_u64(db, &n, "SELECT SLEEP(1.5)"), 1);
+    assert_int_equal(n, 0);
+    db_interrupt(db);
+    assert_int_equal(db_exec(db, "DO 1"), -1);
+    assert_int_equal(err_kind(), ERR_UNREACHABLE);
+    db_close(db);
+}
+
 static void
 test_attributes(void **state)
 {
@@ -325,6 +404,8 @@ main(void)
         cmocka_unit_test(test_cursor),
         cmocka_unit_test(test_errors),
         cmocka_unit_test(test_kill_query),
+        cmocka_unit_test(test_stopped),
+        cmocka_unit_test(test_patience),
         cmocka_unit_test(test_attributes),
         cmocka_unit_test(test_tls_required),
     };
