@@ -86,6 +86,8 @@ stream_connect(struct stream *s)
     if (identity_read(s->side, &s->server) < 0 || id_choose(s) < 0 ||
         origin_choose(s) < 0 || caught_ask(s) < 0)
         return -1;
+    s->placed = s->from.cause != SEGMENT_NEXT ||
+        !identity_same(&s->server, &s->tail.start);
     return repl_start(s);
 }
 
@@ -96,6 +98,8 @@ stream_disconnect(struct stream *s)
     s->repl = NULL;
     db_close(s->side);
     s->side = NULL;
+    later_free(s->later);
+    s->later = NULL;
     caught_forget(&s->caught);
     ack_forget(s);
 }

@@ -24,7 +24,7 @@
 #include "pitr/mem.h"
 #include "stream_impl.h"
 
-#define SOON_S 2
+#define SOON_US 2000000
 
 void
 identity_free(struct identity *i)
@@ -173,10 +173,8 @@ out:
     return rc;
 }
 
-/* Look for the recorded place.  1, 0 with *why, 2: it is not there (any more),
- * which says nothing; -1. */
-static int
-check_files(struct db *db, const struct segment_state *state,
+int
+identity_check_files(struct db *db, const struct segment_state *state,
     const struct gtid_pos *newest, char **why)
 {
     struct db_result r = {0};
@@ -263,35 +261,31 @@ tell_other(const struct identity *i, const struct segment_start *start)
             i->server_id, start->server_id);
 }
 
-/*
- * While the server waits for an acknowledgement it may hold a lock that these
- * questions need, until we, who ask them, give it.  So they are asked on a
- * connection that is given up soon, and what is not answered is not known.
- */
+/* Of a server that may wait for us: what it does not answer soon is asked
+ * further, and *later is left. */
 static int
 check_files_soon(const struct db_conf *source,
     const struct segment_state *state, const struct gtid_pos *newest,
-    char **why)
+    struct later **later, char **why)
 {
-    struct db_conf soon = *source;
-    struct db *db;
-    int rc = -1;
+    int rc;
 
-    soon.read_timeout_s = SOON_S;
-    if ((db = db_open(&soon, "source")) != NULL)
-        rc = check_files(db, state, newest, why);
-    if (rc < 0 && db != NULL && err_kind() == ERR_UNREACHABLE) {
-        log_info("the server does not tell its files now; going on without");
-        err_clear();
-        rc = 2;
+    if ((*later = later_start(source, state, newest)) == NULL)
+        return -1;
+    if ((rc = later_result(*later, SOON_US, why)) == LATER_OPEN) {
+        log_info("the server does not tell its files now; they are compared "
+                 "as soon as it does");
+        return 2;
     }
-    db_close(db);
+    later_free(*later);
+    *later = NULL;
     return rc;
 }
 
 int
 identity_check_log(struct db *db, const struct db_conf *waits,
-    const struct identity *i, const struct segment_tail *tail, char **why)
+    const struct identity *i, const struct segment_tail *tail,
+    struct later **later, char **why)
 {
     struct gtid_pos newest = {0}, applied = {0};
     bool same = identity_same(i, &tail->start);
@@ -304,8 +298,9 @@ identity_check_log(struct db *db, const struct db_conf *waits,
         goto out;
     rc = 2;
     if (same)
-        rc = waits != NULL ? check_files_soon(waits, &tail->state, &newest, why)
-                           : check_files(db, &tail->state, &newest, why);
+        rc = waits != NULL
+            ? check_files_soon(waits, &tail->state, &newest, later, why)
+            : identity_check_files(db, &tail->state, &newest, why);
     if (rc == 2)
         rc = check_domains(&tail->state.gtid, &newest, &applied, !same, why);
 
@@ -341,4 +336,27 @@ identity_check_file(const struct identity *i, const struct segment_tail *tail,
         return 0;
     }
     return 1;
+}
+
+/*
+ * Positions in events are of 32 bits: in a larger file they tell nothing.  Of a
+ * transaction further on it cannot be told, as what is not part of one may lie
+ * between.
+ */
+int
+identity_check_place(const struct segment_tail *tail, const char *file,
+    const struct event *first, char **why)
+{
+    const struct segment_state *state = &tail->state;
+    uint64_t at = first->end_pos - (uint64_t)first->size;
+
+    if (state->source_pos > INT32_MAX || first->end_pos < first->size ||
+        strcmp(file, state->source_file) != 0 || at >= state->source_pos)
+        return 1;
+    *why = xasprintf("the server's file %s has a transaction at byte %" PRIu64
+                     ", and was read up to byte %" PRIu64
+                     " before (RESET MASTER, a restored server, or the end of "
+                     "its log was lost in a crash)",
+        file, at, state->source_pos);
+    return 0;
 }

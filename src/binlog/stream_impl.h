@@ -7,7 +7,8 @@
  * which the repository holds the beginning; stream_store.c puts events into
  * segments; stream_clock.c knows up to which moment nothing is missing;
  * stream_ack.c acknowledges; stream_pace.c reads in bursts where nobody waits
- * for that; stream_tell.c tells `pitr status`.
+ * for that; stream_tell.c tells `pitr status`; stream_later.c is the comparison
+ * that the server answers late.
  */
 #ifndef PITR_STREAM_IMPL_H
 #define PITR_STREAM_IMPL_H
@@ -15,6 +16,8 @@
 #include "pitr/repl.h"
 #include "pitr/segment.h"
 #include "pitr/stream.h"
+
+struct later;
 
 struct identity {
     uint32_t server_id;
@@ -108,6 +111,8 @@ struct stream {
     uint64_t lost_us;    /* monotonic: when an outage began; 0: there is none */
     bool streamed;       /* a connection was of use once */
     bool checked; /* the file that the server began with is the right one */
+    bool placed;  /* and so is the place of its first transaction */
+    struct later *later; /* what the server has not answered yet; NULL */
 };
 
 /* What becomes of a connection. */
@@ -141,13 +146,32 @@ int identity_read(struct db *db, struct identity *out);
 bool identity_same(const struct identity *i, const struct segment_start *start);
 /* Can the log of the server go on where tail ends, as far as it can be known
  * before asking for it?  waits: of a server that may wait for us; or NULL.  1,
- * 2 where not all could be asked; 0 with *why (owned); -1. */
+ * 2 where not all could be asked, with *later where it still is; 0 with *why
+ * (owned); -1. */
 int identity_check_log(struct db *db, const struct db_conf *waits,
-    const struct identity *i, const struct segment_tail *tail, char **why);
+    const struct identity *i, const struct segment_tail *tail,
+    struct later **later, char **why);
+/* Of that, the recorded place in the server's files: 1, 0 with *why, 2: it is
+ * not there (any more), which says nothing; -1. */
+int identity_check_files(struct db *db, const struct segment_state *state,
+    const struct gtid_pos *newest, char **why);
+/* Is the first transaction that the server sends where none was before?  1; 0
+ * with *why. */
+int identity_check_place(const struct segment_tail *tail, const char *file,
+    const struct event *first, char **why);
 /* The same by the first file that the server sends.  1; 0 with *why. */
 int identity_check_file(const struct identity *i,
     const struct segment_tail *tail, const char *file, uint32_t created,
     char **why);
+
+/* stream_later.c: identity_check_files() by a thread.  later_result() waits for
+ * so long, and gives what that gives, or LATER_OPEN. */
+#define LATER_OPEN 3
+struct later *later_start(const struct db_conf *source,
+    const struct segment_state *state, const struct gtid_pos *newest);
+int later_result(struct later *l, uint64_t wait_us, char **why);
+const struct gtid_pos *later_since(const struct later *l);
+void later_free(struct later *l); /* NULL is fine */
 
 /* stream_store.c.  -1: the repository's error. */
 int stream_store_begin(struct stream *s, uint32_t created);

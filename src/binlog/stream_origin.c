@@ -169,8 +169,8 @@ origin_first(struct stream *s)
     if (rc == 0)
         rc = origin_now(s->side, &s->from);
     else if (rc > 0 && s->gap == NULL)
-        rc =
-            identity_check_log(s->side, waits(s), &s->server, &backup, &s->gap);
+        rc = identity_check_log(
+            s->side, waits(s), &s->server, &backup, &s->later, &s->gap);
     if (rc >= 0 && backup.name != NULL && s->gap != NULL) {
         rc = origin_gap(s->side, &s->from, SEGMENT_FIRST, &backup, s->gap);
     } else if (rc >= 0 && backup.name != NULL) {
@@ -191,7 +191,8 @@ origin_choose(struct stream *s)
     if (t->name == NULL)
         return origin_first(s);
     if (s->gap == NULL &&
-        identity_check_log(s->side, waits(s), &s->server, t, &s->gap) < 0)
+        identity_check_log(
+            s->side, waits(s), &s->server, t, &s->later, &s->gap) < 0)
         return -1;
     if (s->gap != NULL)
         return origin_gap(s->side, &s->from, SEGMENT_GAP, t, s->gap);

@@ -17,6 +17,7 @@
 #define ASK_SEMISYNC_US 1000000 /* and whether it waits */
 #define ACK_US 5000 /* longest wait for more, while the server waits */
 #define STALL_MAX_US 600000000 /* see stall_check() */
+#define LATER_MAX_US 30000000  /* for the server's files, with `once` */
 #define IDLE_MARK_US 10000000  /* between marks that only tell the time */
 
 /* Begin a new segment within the server's file. */
@@ -98,6 +99,48 @@ format_event(struct stream *s, const struct event *e)
     return OUTCOME_GO_ON;
 }
 
+/* The first transaction that comes after a place that is known. */
+static enum outcome
+first_group(struct stream *s, const struct event *e)
+{
+    char *why = NULL;
+
+    s->placed = true;
+    if (identity_check_place(&s->tail, repl_file(s->repl), e, &why))
+        return OUTCOME_GO_ON;
+    err_set(ERR_GAP, "%s", why);
+    free(why);
+    return OUTCOME_SOURCE;
+}
+
+/*
+ * What the server did not tell when we connected, now that it does.  If it is
+ * not the log that the repository has, transactions of it are there by now; the
+ * gap that follows them says so.
+ */
+static enum outcome
+later_settle(struct stream *s, uint64_t wait_us)
+{
+    char *why = NULL, *since;
+    int rc =
+        s->later == NULL ? LATER_OPEN : later_result(s->later, wait_us, &why);
+
+    if (rc == LATER_OPEN)
+        return OUTCOME_GO_ON;
+    if (rc == 0) {
+        since = gtid_pos_text(later_since(s->later));
+        err_set(ERR_GAP,
+            "%s; this was not known at once: what follows '%s' in the segment "
+            "before may be of another log",
+            why, since);
+        free(since);
+    }
+    free(why);
+    later_free(s->later);
+    s->later = NULL;
+    return rc <= 0 ? OUTCOME_SOURCE : OUTCOME_GO_ON;
+}
+
 static enum outcome
 event(struct stream *s, const struct event *e)
 {
@@ -116,6 +159,8 @@ event(struct stream *s, const struct event *e)
             event_type_text(e->type));
         return OUTCOME_SOURCE;
     }
+    if (e->type == EV_GTID && !s->placed && first_group(s, e) != OUTCOME_GO_ON)
+        return OUTCOME_SOURCE;
     if (e->type == EV_INCIDENT)
         return incident(s, e) < 0 ? OUTCOME_FAULT : OUTCOME_GO_ON;
     if ((step = group_next(&s->group, e)) < 0) {
@@ -218,6 +263,8 @@ tick(struct stream *s, bool quiet)
         what = flush(s);
     if (what == OUTCOME_GO_ON && cut_is_due(s, now) && cut(s) < 0)
         what = OUTCOME_FAULT;
+    if (what == OUTCOME_GO_ON)
+        what = later_settle(s, 0);
     if (what == OUTCOME_GO_ON && ack_settle(s) < 0)
         what = OUTCOME_SOURCE;
     if (what == OUTCOME_GO_ON && ack_wants_to_begin(s)) {
@@ -247,6 +294,12 @@ wait_us(const struct stream *s)
 static enum outcome
 end(struct stream *s)
 {
+    if (later_settle(s, LATER_MAX_US) != OUTCOME_GO_ON)
+        return OUTCOME_SOURCE;
+    if (s->later != NULL) {
+        err_set(ERR_UNREACHABLE, "the server does not tell its files");
+        return OUTCOME_SOURCE;
+    }
     /* A position is told a moment before its events are in the file. */
     if (s->caught.moment_us != 0)
         return OUTCOME_AGAIN;

@@ -1387,7 +1387,7 @@ same_log(struct lab *l, const struct identity *who, const char *file,
     int rc;
 
     assert_int_equal(gtid_pos_parse(gtid, &t.state.gtid), 0);
-    rc = identity_check_log(l->db, NULL, who, &t, &why);
+    rc = identity_check_log(l->db, NULL, who, &t, NULL, &why);
     if (rc < 0)
         fail_msg("%s", err_text());
     if ((rc > 0) != (want == NULL))
@@ -1449,6 +1449,74 @@ test_identity(void **state)
     free(gtid);
     db_result_free(&r);
     identity_free(&i);
+}
+
+/* The place of the first transaction that the server sends. */
+static void
+test_identity_place(void **state)
+{
+    struct segment_tail t = {
+        .state = {.source_file = "mb.000005", .source_pos = 4711}};
+    struct event e = {.type = EV_GTID, .size = 42};
+    char *why = NULL;
+
+    (void)state;
+    e.end_pos = 4711 + 42;
+    assert_int_equal(identity_check_place(&t, "mb.000005", &e, &why), 1);
+    e.end_pos = 6000;
+    assert_int_equal(identity_check_place(&t, "mb.000005", &e, &why), 1);
+    e.end_pos = 0;
+    assert_int_equal(identity_check_place(&t, "mb.000005", &e, &why), 1);
+    e.end_pos = 4711 + 41;
+    assert_int_equal(identity_check_place(&t, "mb.000006", &e, &why), 1);
+    assert_null(why);
+    assert_int_equal(identity_check_place(&t, "mb.000005", &e, &why), 0);
+    assert_non_null(strstr(why, "byte 4710"));
+    free(why);
+    t.state.source_pos = (uint64_t)1 << 32; /* may have wrapped */
+    assert_int_equal(identity_check_place(&t, "mb.000005", &e, &why), 1);
+}
+
+/* What the server does not tell at once: here since its process is stopped. */
+static void
+test_identity_later(void **state)
+{
+    struct lab *l = *state;
+    struct db_conf conf = testserver_conf(&l->ts);
+    struct segment_state is = {0};
+    struct gtid_pos newest = {0};
+    struct later *later;
+    struct db_result r;
+    char *gtid, *why = NULL;
+    int status;
+
+    conf.connect_timeout_s = conf.read_timeout_s = 1;
+    assert_int_equal(db_query(l->db, &r, "SHOW MASTER STATUS"), 0);
+    assert_int_equal(db_value(l->db, &gtid, "SELECT @@gtid_binlog_pos"), 1);
+    is.source_file = xstrdup(db_text(&r, 0, 0));
+    is.source_pos = strtoull(db_text(&r, 0, 1), NULL, 10);
+    assert_int_equal(gtid_pos_parse(gtid, &is.gtid), 0);
+    gtid_pos_copy(&newest, &is.gtid);
+    for (int wrong = 0; wrong <= 1; wrong++) {
+        is.gtid.v[0].seq += (uint64_t)wrong;
+        kill(l->ts.pid, SIGSTOP);
+        assert_int_equal(waitpid(l->ts.pid, &status, WUNTRACED), l->ts.pid);
+        later = later_start(&conf, &is, &newest);
+        assert_non_null(later);
+        /* Longer than a connection has time: it is made again. */
+        assert_int_equal(
+            later_result(later, wrong ? 1300000 : 100000, &why), LATER_OPEN);
+        assert_int_equal(later_since(later)->n, is.gtid.n);
+        kill(l->ts.pid, SIGCONT);
+        assert_int_equal(later_result(later, 20000000, &why), wrong ? 0 : 1);
+        later_free(later);
+    }
+    assert_non_null(strstr(why, "is not the one that was read"));
+    free(why);
+    segment_state_free(&is);
+    gtid_pos_free(&newest);
+    db_result_free(&r);
+    free(gtid);
 }
 
 /* The file with which the server goes on. */
@@ -1562,7 +1630,9 @@ main(int argc, char **argv)
         cmocka_unit_test_teardown(test_reset_master_twin, after_each),
         cmocka_unit_test_teardown(test_reset_master_live, after_each),
         cmocka_unit_test_teardown(test_identity, after_each),
+        cmocka_unit_test_teardown(test_identity_later, after_each),
         cmocka_unit_test(test_identity_file),
+        cmocka_unit_test(test_identity_place),
     };
 
     if (argc > 1)
