@@ -113,8 +113,8 @@ gtid_pos_parse(const char *s, struct gtid_pos *out)
             goto bad;
         if (gtid_pos_get(&pos, g.domain) != NULL) {
             gtid_pos_free(&pos);
-            return err_set(ERR_FAILED, "'%.200s' names domain %" PRIu32 " twice",
-                s, g.domain);
+            return err_set(ERR_FAILED,
+                "'%.200s' names domain %" PRIu32 " twice", s, g.domain);
         }
         gtid_pos_set(&pos, &g);
         p = skip_space(p);
@@ -170,7 +170,7 @@ gtid_pos_set(struct gtid_pos *p, const struct gtid *g)
     struct gtid copy = *g; /* g may be one of p's own */
     size_t i = find_domain(p, copy.domain);
 
-    if (i == p->n || p->v[i].domain != copy.domain) {
+    if (p->v == NULL || i == p->n || p->v[i].domain != copy.domain) {
         p->v = xgrow(p->v, p->n, &p->cap, sizeof(*p->v));
         memmove(&p->v[i + 1], &p->v[i], (p->n - i) * sizeof(*p->v));
         p->n++;

@@ -60,9 +60,11 @@ line_next(struct buf *text, size_t *at, unsigned *number, char **out)
         if (n == 0 || line[0] == '#')
             continue;
         for (size_t i = 0; i < n; i++)
-            if ((line[i] < 0x20 && line[i] != '\t') || line[i] > 0x7e)
-                return err_set(ERR_KEY,
+            if ((line[i] < 0x20 && line[i] != '\t') || line[i] > 0x7e) {
+                err_set(ERR_KEY,
                     "line %u holds a character that no key file has", *number);
+                return -1;
+            }
         line[n] = '\0';
         *out = line;
         return 1;

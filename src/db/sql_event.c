@@ -46,10 +46,7 @@ skip_definer(struct sql_read *r)
     if (sql_at(r, '='))
         sql_read_next(r);
     sql_read_next(r);
-    if (sql_at(r, '@')) {
-        sql_read_next(r);
-        sql_read_next(r);
-    } else if (sql_at(r, '(')) {
+    if (sql_at(r, '@') || sql_at(r, '(')) {
         sql_read_next(r);
         sql_read_next(r);
     }
@@ -60,16 +57,16 @@ static void
 read_clauses(struct sql_read *r, struct sql_event *out)
 {
     while (r->kind != SQL_END && !(r->depth == 0 && sql_at_word(r, "DO"))) {
-        if (r->depth > 0) {
-            sql_read_next(r);
-        } else if (sql_take_word(r, "ENABLE")) {
+        bool top = r->depth == 0;
+
+        if (top && sql_take_word(r, "ENABLE")) {
             out->status = SQL_EVENT_ENABLED;
-        } else if (sql_take_word(r, "DISABLE")) {
+        } else if (top && sql_take_word(r, "DISABLE")) {
             out->status = SQL_EVENT_DISABLED;
             if (sql_take_word(r, "ON") &&
                 (sql_take_word(r, "SLAVE") || sql_take_word(r, "REPLICA")))
                 out->status = SQL_EVENT_SLAVESIDE;
-        } else if (sql_take_word(r, "RENAME")) {
+        } else if (top && sql_take_word(r, "RENAME")) {
             sql_take_word(r, "TO");
             take_name(r, &out->to_schema, &out->to_name);
         } else {
@@ -167,6 +164,7 @@ forget(struct sql_event_states *s, struct sql_event_state *x)
 {
     free(x->schema);
     free(x->name);
+    x->schema = x->name = NULL;
     *x = s->v[--s->n];
 }
 

@@ -357,7 +357,7 @@ attempt(struct dump *d, bool again, bool last)
                 0 ||
             dump_hold_watch(d) < 0))
         return -1;
-    if ((rc = again ? look_guarded(d) : look_around(d)) < 0)
+    if ((again ? look_guarded(d) : look_around(d)) < 0)
         return last ? -1 : look_again(d);
     if (!again && dump_guard_take(d) < 0)
         return -1;

@@ -49,7 +49,7 @@ tell_warnings(const struct load *l)
 static int
 fill(struct db *db, struct load *l, struct load_report *out)
 {
-    uint64_t from = time_mono_us();
+    uint64_t from;
 
     progress_start("loading", l->conf->manifest->info.row_bytes);
     if (load_history_init(l, db) < 0 || load_rows(l, out) < 0)

@@ -11,21 +11,25 @@
 #include "pitr/log.h"
 #include "pitr/mem.h"
 
-/* 1011 of "10.11.19-MariaDB"; 0 where it is nothing of the kind. */
-static unsigned
-major_minor(const char *text)
+unsigned
+load_major_minor(const char *text)
 {
-    unsigned major = 0, minor = 0;
+    unsigned long major, minor;
+    char *end;
 
-    if (text == NULL || sscanf(text, "%u.%u", &major, &minor) != 2)
+    if (text == NULL || text[0] < '0' || text[0] > '9')
         return 0;
-    return major * 100 + minor;
+    major = strtoul(text, &end, 10);
+    if (*end != '.' || end[1] < '0' || end[1] > '9')
+        return 0;
+    minor = strtoul(end + 1, NULL, 10);
+    return major > 1000 || minor > 99 ? 0 : (unsigned)(major * 100 + minor);
 }
 
 static int
 check_version(struct db *db, const struct load_conf *c)
 {
-    unsigned source = major_minor(c->manifest->info.server_version);
+    unsigned source = load_major_minor(c->manifest->info.server_version);
     unsigned target = db_version(db) / 100;
 
     if (target < 1005) {
@@ -88,7 +92,7 @@ check_cluster(struct db *db)
     if (db_query(db, &r, "SHOW GLOBAL STATUS LIKE 'wsrep_cluster_size'") < 0)
         return -1;
     size = r.rows > 0 ? db_cell(&r, 0, 1) : NULL;
-    if (size != NULL && atoi(size) > 1) {
+    if (size != NULL && strtoul(size, NULL, 10) > 1) {
         rc = err_set(ERR_FAILED,
             "target (%s) is a node of a Galera cluster of %s: what is loaded "
             "would not reach the others",

@@ -19,9 +19,7 @@ skip_quoted(const char *p)
     char q = *p++;
 
     for (; *p != '\0'; p++) {
-        if (*p == '\\' && q != '`' && p[1] != '\0')
-            p++;
-        else if (*p == q && p[1] == q)
+        if ((*p == '\\' && q != '`' && p[1] != '\0') || (*p == q && p[1] == q))
             p++;
         else if (*p == q)
             return p + 1;

@@ -24,16 +24,13 @@ static const uint8_t end_of_time[2][VALUE] = {
 int
 load_history_init(struct load *l, struct db *db)
 {
-    unsigned major = 0, minor = 0;
     uint64_t late = 0;
 
-    if (sscanf(l->conf->manifest->info.server_version, "%u.%u", &major,
-            &minor) != 2)
-        major = 0;
     if (db_value_u64(
             db, &late, "SELECT FROM_UNIXTIME(2147483648) IS NOT NULL") < 0)
         return -1;
-    l->late_end[0] = major * 100 + minor >= SINCE;
+    l->late_end[0] =
+        load_major_minor(l->conf->manifest->info.server_version) >= SINCE;
     l->late_end[1] = late != 0;
     return 0;
 }

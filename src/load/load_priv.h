@@ -128,6 +128,8 @@ char *load_scope_beside(const struct load *l, const struct schema_object *o);
 int load_scope_target(struct db *db, struct load *l, const struct load_mark *m);
 
 /* load_check.c */
+/* 1011 of "10.11.19-MariaDB"; 0 where it is nothing of the kind. */
+unsigned load_major_minor(const char *text);
 int load_check_target(struct db *db, struct load *l);
 
 /* load_objects.c */

@@ -35,16 +35,21 @@ pass(struct db *db, const struct load *l, struct todo *t)
     long made = 0;
 
     for (size_t i = 0; i < t->n; i++) {
-        struct todo_view v = t->v[i];
-        int rc = stop_asked() ? stop_error()
-                              : load_object_create(db, l, v.o, v.o->sql);
-        free(v.why);
-        v.why = rc < 0 ? xstrdup(err_text()) : NULL;
+        const struct schema_object *o = t->v[i].o;
+        int rc = -1;
+
+        free(t->v[i].why);
+        t->v[i].why = NULL;
+        if (stop_asked())
+            stop_error();
+        else
+            rc = load_object_create(db, l, o, o->sql);
         if (rc == 0) {
             made++;
             continue;
         }
-        t->v[left++] = v;
+        t->v[left].o = o;
+        t->v[left++].why = xstrdup(err_text());
         if (err_kind() != ERR_UNREACHABLE && !stop_asked()) {
             err_clear();
             continue;
@@ -63,7 +68,7 @@ pass(struct db *db, const struct load *l, struct todo *t)
 static bool
 missing_table(const char *text, char **schema, char **name)
 {
-    const char *p = strstr(text, "Table '"), *dot, *end;
+    const char *p = text == NULL ? NULL : strstr(text, "Table '"), *dot, *end;
 
     if (p == NULL)
         return false;

@@ -127,9 +127,10 @@ set_connect_state(struct asked *q)
 static void
 set_heartbeat(struct asked *q)
 {
-    unsigned long long ns = 0;
+    const char *from = q->rest + strspn(q->rest, " =");
+    unsigned long long ns = strtoull(from, NULL, 10);
 
-    if (sscanf(q->rest, " = %llu", &ns) != 1) {
+    if (*from < '0' || *from > '9') {
         feed_packet_error(q->c, 1064, "42000", "no number");
         return;
     }

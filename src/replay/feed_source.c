@@ -328,7 +328,7 @@ static int
 seek_from(struct feed_source *s, size_t i, const struct gtid_pos *pos)
 {
     struct event e;
-    int step, rc;
+    int step = GROUP_OUTSIDE, rc;
 
     segment_leave(s);
     mark_copy(&s->now, &s->mark[i]);
