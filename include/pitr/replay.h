@@ -29,6 +29,9 @@ struct replay_report {
     bool any_last, any_out;
     size_t segments; /* of a preview: of the plan, up to the cutoff */
     uint64_t early; /* of a preview: struct cutoff_state */
+    /* Of a preview of a part: statements that change rows of what is not
+     * wanted.  What their triggers did to what is wanted is not in the log. */
+    uint64_t left_out;
     uint64_t replay_us;
     char *unfinished; /* XA or ALTER that was prepared before the cutoff and not
                          completed: for people; NULL if none.  Owned. */

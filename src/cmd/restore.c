@@ -271,6 +271,12 @@ plan_and_print(const struct restore *o, struct work *w)
             "first one that is out, whose clock was ahead, and are out too: "
             "--until-gtid goes by the log's order",
             w->preview.early);
+    if (w->preview.left_out > 0)
+        log_warn("%" PRIu64 " statements of other schemas are in the log as "
+                 "text and left out: if triggers or functions of theirs wrote "
+                 "to what is wanted, that is missing; a restore of all with "
+                 "--sandbox has it",
+            w->preview.left_out);
     if (w->plan.broken_end && w->plan.cutoff.kind == CUTOFF_NEWEST)
         log_warn("a gap in the log follows: later transactions cannot be "
                  "restored from this backup");

@@ -514,6 +514,12 @@ load_rows(struct load *l, struct load_report *out)
         pthread_cond_destroy(&w.wake);
         pthread_mutex_destroy(&w.lock);
     }
+    /* A worker that was stopped has nothing to say of it. */
+    if (rc == 0 && stop_asked())
+        rc = stop_error();
+    if (rc == 0 &&
+        (w.next_part < l->conf->manifest->parts || w.ready_taken < w.ready_n))
+        rc = err_set(ERR_FAILED, "not all rows were loaded");
     out->rows = w.rows;
     out->bytes = w.bytes;
     out->index_us += w.index_us;

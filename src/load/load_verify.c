@@ -233,6 +233,9 @@ load_verify(struct load *l, struct load_report *out)
         rc = pool_join(pool_start(MAX(l->conf->jobs, 1u), verify_some, &c));
         pthread_mutex_destroy(&c.lock);
     }
+    /* A worker that was stopped has nothing to say of it. */
+    if (rc == 0 && stop_asked())
+        rc = stop_error();
     out->verified_tables = m->tables;
     free(c.order);
     return rc;

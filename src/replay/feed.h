@@ -201,7 +201,13 @@ void feed_fold_query(struct feed_fold *o, const struct event *e, uint64_t at);
 
 /* --- scope_text.c --- */
 
-enum scope_text { SCOPE_TEXT_WANTED, SCOPE_TEXT_UNWANTED, SCOPE_TEXT_MIXED };
+enum scope_text {
+    SCOPE_TEXT_WANTED,
+    SCOPE_TEXT_UNWANTED,
+    SCOPE_TEXT_ROWS, /* the same, of one that changes rows: by a trigger or a
+                        function it may have done more than it says */
+    SCOPE_TEXT_MIXED
+};
 /* Is what a statement touches wanted?  session: its schema. */
 enum scope_text scope_text(const struct scope *s, const char *session,
     const char *sql, size_t n, uint64_t sql_mode);
@@ -217,6 +223,7 @@ struct feed_scope {
     uint64_t *unwanted; /* tables of the statement */
     size_t unwanteds, cap;
     struct buf out;
+    uint64_t left_out; /* statements that are SCOPE_TEXT_ROWS */
 };
 void feed_scope_free(struct feed_scope *o); /* content */
 void feed_scope_reset(struct feed_scope *o);
@@ -301,6 +308,9 @@ int feed_dump(struct feed *f);
 /* --- target.c --- */
 
 struct target; /* the settings and the replication connection of a target */
+/* Statements of this session have the one-time password: in no log of the
+ * target. */
+int target_quiet(struct db *db);
 struct target *target_open(const struct replay_conf *conf);
 void target_close(struct target *t);
 struct db *target_db(struct target *t);

@@ -116,7 +116,8 @@ pending_check(struct feed *f, struct feed_pending *p, const uint8_t *token)
     }
     if (f->db == NULL && (f->db = db_open(f->conf->target, "target")) == NULL)
         return -1;
-    if (feed_token(f->db, f->password, p->salt, want) < 0) {
+    if (target_quiet(f->db) < 0 ||
+        feed_token(f->db, f->password, p->salt, want) < 0) {
         db_close(f->db);
         f->db = NULL;
         return -1;

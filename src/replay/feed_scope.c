@@ -208,6 +208,7 @@ take_query(struct feed_scope *o, const struct event *e)
         move(&o->out, &o->held);
         put_query(o, e, schema);
     } else {
+        o->left_out += what == SCOPE_TEXT_ROWS;
         buf_reset(&o->held);
     }
 
@@ -257,7 +258,7 @@ take_inner(struct feed_scope *o, const struct event *e)
 static void
 put_empty(struct feed_scope *o, const struct event *e)
 {
-    size_t from = o->out.len;
+    size_t from;
     bool checksum = has_checksum(e);
     uint8_t flags = o->gtid.data[GTID_FLAGS];
 

@@ -263,6 +263,8 @@ scope_text(const struct scope *s, const char *session, const char *sql,
             add_schema(&v, session);
         add_mentions(&v, &w, false);
         what = result(&v);
+        if (what == SCOPE_TEXT_UNWANTED)
+            what = SCOPE_TEXT_ROWS;
     }
     words_free(&w);
     return what;

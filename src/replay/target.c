@@ -47,13 +47,20 @@ struct target {
     char *own_position; /* to be put back; NULL: it is not */
 };
 
+int
+target_quiet(struct db *db)
+{
+    return db_exec(db, "SET SESSION sql_log_off=1, slow_query_log=0");
+}
+
 struct target *
 target_open(const struct replay_conf *conf)
 {
     struct target *t = xcalloc(1, sizeof(*t));
 
     t->conf = conf;
-    if ((t->db = db_open(conf->target, "target")) == NULL) {
+    if ((t->db = db_open(conf->target, "target")) == NULL ||
+        target_quiet(t->db) < 0) {
         target_close(t);
         return NULL;
     }

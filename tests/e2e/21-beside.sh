@@ -47,7 +47,9 @@ pitr stream --once
 truth "$SRC" "$T/truth"
 
 server_init "$T/target"
-server_start "$T/target" --server-id=50 --gtid-strict-mode=OFF
+server_start "$T/target" --server-id=50 --gtid-strict-mode=OFF --general-log \
+    --general-log-file="$T/target/general" --slow-query-log --long-query-time=0 \
+    --slow-query-log-file="$T/target/slow"
 TARGET=$T/target/sock
 sql "$TARGET" "CREATE DATABASE mine; CREATE TABLE mine.t (id INT PRIMARY KEY);
     INSERT INTO mine.t VALUES (1); CREATE DATABASE blog;
@@ -144,6 +146,18 @@ expect_exit 1 pitr restore --secret-key "$T/key" --socket "$TARGET" --user root 
 said "has blog.posts already" "rename"
 sql "$TARGET" "DROP TABLE blog.posts; DROP DATABASE shop"
 untouched
+
+say "the replay's password is in no log of the target"
+! grep -aE "MASTER_PASSWORD|SHA1" "$T/target/general" "$T/target/slow" ||
+    fail "it is"
+grep -q "SHOW DATABASES\|SELECT" "$T/target/general" || fail "there is no log"
+
+say "what a trigger may have done elsewhere is not in a statement's text"
+sql "$SRC" "SET SESSION binlog_format = STATEMENT; USE blog;
+    UPDATE posts SET t = LEFT(t, 20) WHERE id = 1"
+pitr stream --once
+expect_exit 3 pitr restore --dry-run --secret-key "$T/key" --only shop
+said "1 statements? of other schemas" "trigger"
 
 say "what cannot be told apart is refused before anything is done"
 sql "$SRC" "SET SESSION binlog_format = STATEMENT; USE blog;

@@ -56,6 +56,7 @@ test_bad_names(void **state)
 
 #define YES SCOPE_TEXT_WANTED
 #define NO SCOPE_TEXT_UNWANTED
+#define ROWS SCOPE_TEXT_ROWS
 #define MIX SCOPE_TEXT_MIXED
 
 /* Wanted: shop but for shop.log, blog.posts.  There are also misc and old, and
@@ -65,7 +66,8 @@ static const struct {
     enum scope_text want;
 } texts[] = {
     {"old", "INSERT INTO t VALUES (1)", YES},
-    {"misc", "INSERT INTO t VALUES ('old.t')", NO},
+    {"misc", "INSERT INTO t VALUES ('old.t')", ROWS},
+    {"misc", "SELECT `misc`.`f`(1)", ROWS},
     {"misc", "INSERT INTO old.t VALUES (1)", MIX},
     {"old", "UPDATE t a SET a.b = 1", YES},
     {"shop", "INSERT INTO t VALUES (1)", MIX},
