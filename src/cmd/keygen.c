@@ -42,11 +42,14 @@ get_key(const struct keygen *o)
 
     if (o->from_paper == NULL)
         return secret_key_new();
+    /* At once: a buffer that moved would leave a copy behind. */
+    buf_reserve(&text, KEY_TEXT_MAX + 2);
     if ((rc = file_read(o->from_paper, KEY_TEXT_MAX, &text)) > 0)
         err_set(ERR_KEY, "there is no file %s", o->from_paper);
-    if (rc == 0 && (key = secret_key_from_paper(buf_cstr(&text))) == NULL)
+    if (rc == 0 && file_check_private(o->from_paper) == 0 &&
+        (key = secret_key_from_paper(buf_cstr(&text))) == NULL)
         err_wrap("%s", o->from_paper);
-    secret_wipe(text.data, text.len);
+    secret_wipe(text.data, text.cap);
     buf_free(&text);
     return key;
 }

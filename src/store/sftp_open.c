@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "pitr/file.h"
 #include "pitr/mem.h"
 #include "sftp.h"
 
@@ -132,6 +133,13 @@ store_open_sftp(const char *url, const struct store_sftp_conf *conf)
     int rc = -1;
 
     if (sftp_url_parse(url, &s->url) < 0) {
+        free(s);
+        return NULL;
+    }
+    if (conf != NULL && conf->identity != NULL &&
+        file_check_not_public(conf->identity) < 0) {
+        err_wrap("%s", s->url.shown);
+        sftp_url_free(&s->url);
         free(s);
         return NULL;
     }

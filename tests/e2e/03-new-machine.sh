@@ -58,6 +58,11 @@ sandbox_stop "$T/r2"
 
 say "with the first key from paper, typed in again"
 tr 'a-z' 'A-Z' <"$T/new/paper" >"$T/new/typed"
+chmod 644 "$T/new/typed"
+expect_exit 12 elsewhere keygen --out "$T/new/key3" --no-passphrase \
+    --from-paper "$T/new/typed"
+said "can be read by others" "chmod"
+chmod 600 "$T/new/typed"
 elsewhere keygen --out "$T/new/key3" --from-paper "$T/new/typed" \
     --no-passphrase
 cmp "$T/key.pub" "$T/new/key3.pub"

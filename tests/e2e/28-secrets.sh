@@ -62,6 +62,10 @@ chmod 644 "$T/password"
 expect_exit 12 pitr backup
 said "$T/password" "chmod|mode|others"
 chmod 600 "$T/password"
+install -m 644 "$T/server.key" "$T/public.key"
+sed "s|^socket|ssl_key = $T/public.key\n&|" "$T/pitr.conf" >"$T/public.conf"
+expect_exit 12 "$PITR" backup --config "$T/public.conf"
+said "ssl_key" "can be read by everybody" "chmod"
 
 say "TLS: the server's certificate is verified"
 tls()
