@@ -140,7 +140,7 @@ process_lives()
 # sandbox_stop DIR: the server that `pitr restore --sandbox DIR` left running.
 sandbox_socket()
 {
-    find "$1" -maxdepth 2 -type s 2>/dev/null | head -1
+    { find "$1" -maxdepth 2 -type s 2>/dev/null || true; } | head -1
 }
 
 sandbox_stop()

@@ -2,7 +2,8 @@
 # killed within a write, powerless, the disk full, an I/O error.  After each the
 # same command does it; the vault is whole; what is restored is the truth.
 # Only with PITR_LONG=1: at PITR_FAULTS (3) calls of each kind that chance
-# chooses, or with "all" at all.  PITR_SEED repeats it.
+# chooses, or with "all" at all.  PITR_SEED repeats it; PITR_PARTS is some of
+# "ship vault restore", so that it can be run in pieces.
 if [ -z "${PITR_LONG:-}" ]; then
     echo "only with PITR_LONG=1: it takes some minutes"
     exit 77
@@ -19,7 +20,7 @@ done
     echo "there is no sftp-server to make faults in"
     exit 77
 }
-seed=${PITR_SEED:-20220502}
+seed=${PITR_SEED:-20220502} parts=${PITR_PARTS:-ship vault restore}
 RANDOM=$seed
 echo "seed $seed"
 hows=(kill torn power enospc eio)
@@ -116,59 +117,69 @@ for i in 1 2 3; do
 done
 truth "$SRC" "$T/truth"
 
-say "shipping: what it writes here"
-how=none at=0
-new_vault
-faulty "$REPO" ship --once
-n=$(cat "$T/count")
-echo "$n calls"
-rm -rf "$D"
-for how in "${hows[@]}"; do
-    moments "$n"
-    for at in "${ats[@]}"; do
-        new_vault
-        faulty "$REPO" ship --once
-        vault_is_whole
+# each COMMAND...: for each kind of end and each moment.
+each()
+{
+    for how in "${hows[@]}"; do
+        moments "$n"
+        for at in "${ats[@]}"; do
+            "$@"
+        done
     done
-done
-echo "$faults faults"
-
-say "shipping: what the vault writes"
-n=30 # it tells nobody how many calls it makes: about so many
-for how in "${hows[@]}"; do
-    moments "$n"
-    for at in "${ats[@]}"; do
-        new_vault
-        faulty_vault
-        vault_is_whole
-    done
-done
-echo "$faults faults"
-
-say "a restore into a sandbox"
-how=none at=0
-faulty "$T/r" restore --secret-key "$T/key" --sandbox "$T/r"
-sandbox_stop "$T/r"
-n=$(cat "$T/count")
-echo "$n calls"
-for how in "${hows[@]}"; do
-    moments "$n"
-    for at in "${ats[@]}"; do
+    echo "$faults faults, nothing lost"
+}
+ship_here()
+{
+    new_vault
+    faulty "$REPO" ship --once
+    vault_is_whole
+}
+ship_there()
+{
+    new_vault
+    faulty_vault
+    vault_is_whole
+}
+restored()
+{
+    sandbox_stop "$T/r"
+    rm -rf "$T/r"
+    faulty "$T/r" restore --secret-key "$T/key" --sandbox "$T/r"
+    # A restore that ended well despite it (a file that may be missing) is
+    # not repeated into the same folder.
+    if [ -z "$(sandbox_socket "$T/r")" ] ||
+        ! tail -n 9 "$T/faulty.log" | grep -q "restored"; then
         sandbox_stop "$T/r"
-        rm -rf "$T/r"
-        faulty "$T/r" restore --secret-key "$T/key" --sandbox "$T/r"
-        # A restore that ended well despite it (a file that may be missing) is
-        # not repeated into the same folder.
-        if [ -z "$(sandbox_socket "$T/r")" ] ||
-            ! tail -n 9 "$T/faulty.log" | grep -q "restored"; then
-            sandbox_stop "$T/r"
-            # A folder that was hardly begun is not known for ours: it says so.
-            [ "$at" -gt 12 ] || rm -rf "$T/r"
-            good pitr restore --secret-key "$T/key" --sandbox "$T/r"
-        fi
-        truth "$(sandbox_socket "$T/r")" "$T/now"
-        same "$T/truth" "$T/now"
-        faults=$((faults + 1))
-    done
-done
-echo "$faults faults, nothing lost"
+        # A folder that was hardly begun is not known for ours: it says so.
+        [ "$at" -gt 12 ] || rm -rf "$T/r"
+        good pitr restore --secret-key "$T/key" --sandbox "$T/r"
+    fi
+    truth "$(sandbox_socket "$T/r")" "$T/now"
+    same "$T/truth" "$T/now"
+    faults=$((faults + 1))
+}
+
+if [[ $parts == *ship* ]]; then
+    say "shipping: what it writes here"
+    how=none at=0
+    new_vault
+    faulty "$REPO" ship --once
+    n=$(cat "$T/count")
+    echo "$n calls"
+    rm -rf "$D"
+    each ship_here
+fi
+if [[ $parts == *vault* ]]; then
+    say "shipping: what the vault writes"
+    n=30 # it tells nobody how many calls it makes: about so many
+    each ship_there
+fi
+if [[ $parts == *restore* ]]; then
+    say "a restore into a sandbox"
+    how=none at=0
+    faulty "$T/r" restore --secret-key "$T/key" --sandbox "$T/r"
+    sandbox_stop "$T/r"
+    n=$(cat "$T/count")
+    echo "$n calls"
+    each restored
+fi

@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 #include "../../src/repo/repo_file.h"
+#include "pitr/head.h"
 #include "pitr/log.h"
 #include "pitr/mem.h"
 #include "repo_util.h"
@@ -418,6 +419,48 @@ test_objects(void **state)
     buf_free(&got);
 }
 
+/* Where what was seen of a repository is remembered. */
+static void
+test_head_state(void **state)
+{
+    struct place *p = *state;
+    char *was = xstrdup(getenv("XDG_STATE_HOME")), *path;
+    char *home = xstrdup(getenv("HOME"));
+
+    setenv("XDG_STATE_HOME", p->path, 1);
+    path = head_state_path(p->repo, NULL);
+    assert_memory_equal(path, p->path, strlen(p->path));
+    free(path);
+    unsetenv("XDG_STATE_HOME");
+    setenv("HOME", p->path, 1);
+    path = head_state_path(p->repo, NULL);
+    assert_non_null(strstr(path, "/.local/state/pitr/"));
+    free(path);
+    setenv("HOME", "/nonexistent", 1); /* none is made */
+    assert_null(head_state_path(p->repo, NULL));
+    if (was != NULL)
+        setenv("XDG_STATE_HOME", was, 1);
+    if (home != NULL)
+        setenv("HOME", home, 1);
+    free(was);
+    free(home);
+}
+
+/* Who has no key hands nothing over. */
+static void
+test_rekey_refused(void **state)
+{
+    struct place *p = *state;
+    struct repo *r = repo_open(p->path, NULL, NULL);
+    struct repo_rekey how = {.n = 0};
+
+    assert_non_null(r);
+    assert_int_equal(repo_rekey(r, &how), -1);
+    assert_int_equal(err_kind(), ERR_KEY);
+    assert_non_null(strstr(err_text(), "signing key is needed"));
+    repo_close(r);
+}
+
 int
 main(void)
 {
@@ -434,6 +477,8 @@ main(void)
         cmocka_unit_test(test_file_round),
         cmocka_unit_test_setup_teardown(test_lock, setup, teardown),
         cmocka_unit_test_setup_teardown(test_objects, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_head_state, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_rekey_refused, setup, teardown),
     };
 
     if (keys_setup() < 0)
