@@ -74,7 +74,8 @@ settings()
 {
     sql "$TARGET" "SELECT @@global.server_id, @@global.gtid_strict_mode,
         @@global.slave_run_triggers_for_rbr, @@global.sync_relay_log,
-        @@global.slave_max_allowed_packet, @@global.event_scheduler,
+        @@global.slave_max_allowed_packet, @@global.slave_net_timeout,
+        @@global.event_scheduler,
         @@global.innodb_flush_log_at_trx_commit, @@global.max_allowed_packet"
 }
 is_replaying()

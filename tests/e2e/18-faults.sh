@@ -23,7 +23,8 @@ faulty()
     local at=$1 how=$2
     shift 2
     RC=0
-    env LD_PRELOAD="$T/fault.so" FAULT_PATH="$REPO" FAULT_STASH="$T/stash" \
+    env LD_PRELOAD="${PITR_PRELOAD:+$PITR_PRELOAD:}$T/fault.so" \
+        FAULT_PATH="$REPO" FAULT_STASH="$T/stash" \
         FAULT_AT="$at" FAULT_DO="$how" FAULT_SEED="$RANDOM" \
         FAULT_COUNT="$T/count" ${FAULT_CLOCK:+FAULT_CLOCK=$FAULT_CLOCK} \
         "$PITR" "$1" --config "$T/pitr.conf" "${@:2}" \

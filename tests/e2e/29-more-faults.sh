@@ -54,7 +54,8 @@ faulty()
     local path=$1
     shift
     rm -f "$T/count"
-    env LD_PRELOAD="$V/fault.so" FAULT_PATH="$path" FAULT_STASH="$V/stash" \
+    env LD_PRELOAD="${PITR_PRELOAD:+$PITR_PRELOAD:}$V/fault.so" \
+        FAULT_PATH="$path" FAULT_STASH="$V/stash" \
         FAULT_AT="$at" FAULT_DO="$how" FAULT_SEED="$RANDOM" \
         FAULT_COUNT="$T/count" FAULT_COMM="${PITR##*/}" "$PITR" "$1" --config "$T/pitr.conf" \
         "${@:2}" >"$T/faulty.log" 2>&1 </dev/null || true

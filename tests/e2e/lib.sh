@@ -47,7 +47,7 @@ finish()
             sandbox_stop "${dir%/}"
         fi
     done 2>/dev/null
-    if [ $rc -eq 0 ] && [ -z "${KEEP:-}" ]; then
+    if { [ $rc = 0 ] || [ $rc = 77 ]; } && [ -z "${KEEP:-}" ]; then
         rm -rf "$T"
     else
         echo "kept: $T"
