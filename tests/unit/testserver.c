@@ -222,5 +222,8 @@ testserver_open(const struct testserver *ts, const char *role)
 {
     struct db_conf conf = testserver_conf(ts);
 
+    /* A limit of its own, and so no thread that looks after it: a process that
+     * tests fork off has to be of one thread, or a sanitizer can hang there. */
+    conf.read_timeout_s = 600;
     return db_open(&conf, role);
 }
