@@ -66,16 +66,20 @@ conn_drop(struct feed *f)
     feed_conn_init(&f->next, -1);
 }
 
-/* Tell the target why, as far as that is possible. */
+/* Tell the target why, as far as that is possible; but first who watches it,
+ * or he would see a target that stopped, and not for what reason. */
 static void
 feed_fail(struct feed *f)
 {
-    if (f->conn.fd >= 0) {
-        feed_packet_error(&f->conn, 1236, "HY000", err_text());
-        feed_conn_write(&f->conn);
-    }
+    char *text = xstrdup(err_text());
+
     f->err = err_take();
     atomic_store(&f->failed, true);
+    if (f->conn.fd >= 0) {
+        feed_packet_error(&f->conn, 1236, "HY000", text);
+        feed_conn_write(&f->conn);
+    }
+    free(text);
 }
 
 static void *
