@@ -164,8 +164,8 @@ forget(struct sql_event_states *s, struct sql_event_state *x)
 {
     free(x->schema);
     free(x->name);
-    x->schema = x->name = NULL;
-    *x = s->v[--s->n];
+    s->n--;
+    memmove(x, x + 1, (size_t)(s->v + s->n - x) * sizeof *x);
 }
 
 void
@@ -252,8 +252,10 @@ sql_event_states_apply(struct sql_event_states *s, const struct sql_event *e,
 void
 sql_event_states_free(struct sql_event_states *s)
 {
-    while (s->n > 0)
-        forget(s, &s->v[0]);
+    for (size_t i = 0; i < s->n; i++) {
+        free(s->v[i].schema);
+        free(s->v[i].name);
+    }
     free(s->v);
     *s = (struct sql_event_states){0};
 }

@@ -470,7 +470,7 @@ struct listing {
 static void
 queue_add(struct vault_folder ***q, size_t *n, size_t *cap, const char *name)
 {
-    *q = xgrow(*q, *n, cap, sizeof(**q));
+    *q = xgrow(*q, *n, cap, sizeof(struct vault_folder *));
     (*q)[(*n)++] = folder_new(name);
 }
 

@@ -430,7 +430,7 @@ vault_hello(struct vault_conn *c)
     static const uint8_t init[] = {0, 0, 0, 5, REQ_INIT, 0, 0, 0, PROTOCOL};
     uint64_t since = time_mono_us();
     struct cur in;
-    uint32_t n, version;
+    uint32_t n;
 
     c->has_fsync = c->has_statvfs = false;
     if (write_all(c, init, sizeof init) < 0)
@@ -447,8 +447,7 @@ vault_hello(struct vault_conn *c)
     }
     n = packet_bytes(c);
     in = cur_of(c->in.data + 4, n);
-    if (cur_u8(&in) != REPLY_VERSION ||
-        (version = vault_get_u32(&in)) < PROTOCOL || in.bad)
+    if (cur_u8(&in) != REPLY_VERSION || vault_get_u32(&in) < PROTOCOL || in.bad)
         return vault_lose(c, "the server does not speak SFTP version 3");
     take_extensions(c, &in);
     c->in_at = 4 + n;
