@@ -198,6 +198,20 @@ read_object(struct repo *r, const char *name, uint64_t size, struct buf *out)
 }
 
 int
+index_parse(const struct repo *r, const char *name, const void *p, size_t n,
+    struct index_file *out)
+{
+    int rc = -1;
+
+    memset(out, 0, sizeof *out);
+    if (check_signature(r, p, n) == 0)
+        rc = take(r, name, p, n, out);
+    if (rc < 0)
+        index_file_free(out);
+    return rc;
+}
+
+int
 index_load(
     struct repo *r, const char *name, uint64_t size, struct index_file *out)
 {
@@ -205,13 +219,10 @@ index_load(
     int rc = -1;
 
     memset(out, 0, sizeof *out);
-    if (read_object(r, name, size, &b) == 0 &&
-        check_signature(r, b.data, b.len) == 0)
-        rc = take(r, name, b.data, b.len, out);
-    if (rc < 0) {
-        index_file_free(out);
+    if (read_object(r, name, size, &b) == 0)
+        rc = index_parse(r, name, b.data, b.len, out);
+    if (rc < 0)
         err_wrap("%s", name);
-    }
     buf_free(&b);
     return rc;
 }

@@ -14,7 +14,7 @@
 #define INDEX_PREFIX "index/"
 /* Segments of one; such an object comes from a vault at once. */
 #define INDEX_SEGMENTS 384
-#define INDEX_MAX ((size_t)16 << 20)       /* bytes of the object */
+#define INDEX_MAX ((size_t)16 << 20)        /* bytes of the object */
 #define INDEX_PLAIN_MAX ((size_t)128 << 20) /* of what is compressed in it */
 
 struct index_entry {
@@ -41,6 +41,9 @@ void index_format(const struct repo *r, const char *name,
  * repository. */
 int index_load(
     struct repo *r, const char *name, uint64_t size, struct index_file *out);
+/* The same of its bytes.  Errors do not name it. */
+int index_parse(const struct repo *r, const char *name, const void *p, size_t n,
+    struct index_file *out);
 void index_file_free(struct index_file *f); /* content */
 
 /* As segment_index_update(), with so many in each. */
@@ -51,7 +54,7 @@ struct index_list {
     struct {
         char *name;
         uint64_t size, first, last;
-    } *v;
+    } * v;
     size_t n, cap;
 };
 int index_list_load(struct repo *r, struct index_list *out);
