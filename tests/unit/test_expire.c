@@ -19,6 +19,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 #include "../../src/repo/away.h"
+#include "../../src/repo/log_index.h"
 #include "../../src/repo/ship_priv.h"
 #include "pitr/expire.h"
 #include "pitr/file.h"
@@ -810,6 +811,69 @@ test_broken_log(void **state)
     free(path);
 }
 
+/* There is an index of these segments. */
+static bool
+has_index(struct logged *s, uint64_t first, uint64_t last)
+{
+    char *name = index_name(first, last);
+    bool is = is_there(s, name);
+
+    free(name);
+    return is;
+}
+
+/* An index goes when the last of its segments does, not before; one of which
+ * some are gone is no fault of what is left. */
+static void
+test_indexes_go(void **state)
+{
+    struct logged *s = *state;
+    unsigned warned = log_warnings();
+    struct expire_report r;
+    uint64_t due;
+
+    log_of_day(s, 5);
+    log_of_day(s, 6); /* the newest is in none */
+    assert_int_equal(index_update(s->p.repo, 2, &due), 0);
+    assert_int_equal(due, 9);
+    for (unsigned i = 1; i < 7; i += 2)
+        assert_true(has_index(s, i, i + 1));
+    assert_int_equal(
+        run_with(s, &(struct expire_policy){.keep_us = DAY_US, .minimum = 1},
+            AT(7, 0), true, NULL, &r),
+        0);
+    assert_int_equal(r.plan.segments_go, 3);
+    expire_report_free(&r);
+    assert_true(has_index(s, 1, 2));
+    /* Three go: an index and a half. */
+    assert_int_equal(run_with(s, &(struct expire_policy){.minimum = 2},
+                         AT(7, 0), false, NULL, &r),
+        0);
+    assert_int_equal(r.plan.segments_go, 3);
+    expire_report_free(&r);
+    assert_false(has_index(s, 1, 2));
+    assert_true(has_index(s, 3, 4));
+    assert_true(has_index(s, 5, 6));
+    {
+        struct catalog *c = catalog_load(s->p.repo);
+
+        assert_non_null(c);
+        assert_int_equal(c->segments, 4);
+        assert_int_equal(c->breaks, 0);
+        assert_int_equal(c->segment[0].start.seq, 4);
+        assert_true(c->segment[0].indexed);
+        catalog_free(c);
+    }
+    assert_int_equal(run_with(s, &(struct expire_policy){.minimum = 1},
+                         AT(7, 0), false, NULL, &r),
+        0);
+    assert_int_equal(r.plan.segments_go, 1);
+    expire_report_free(&r);
+    assert_false(has_index(s, 3, 4));
+    assert_true(has_index(s, 5, 6));
+    assert_int_equal(log_warnings(), warned);
+}
+
 /* What the log went around goes with what is around it. */
 static void
 test_passed_over(void **state)
@@ -1387,6 +1451,8 @@ main(void)
         cmocka_unit_test_setup_teardown(test_confirmed, setup, logged_teardown),
         cmocka_unit_test_setup_teardown(
             test_passed_over, setup, logged_teardown),
+        cmocka_unit_test_setup_teardown(
+            test_indexes_go, setup, logged_teardown),
     };
 
     if (keys_setup() < 0)

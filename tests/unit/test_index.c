@@ -391,6 +391,35 @@ test_unclosed(void **state)
     buf_free(&b);
 }
 
+/* What somebody has put there that is no segment, and no index: it is told of
+ * where it is looked at, and nothing else changes. */
+static void
+test_strangers(void **state)
+{
+    static const char *const names[] = {
+        "binlog/readme", "index/readme", "index/0000000002-0000000001"};
+    struct logged *s = *state;
+    struct segment_tail now = {0};
+    struct index_list l;
+
+    for (size_t i = 0; i < NELEM(names); i++) {
+        char *path = place_file(&s->p, names[i]);
+
+        file_store(path, "hello", 5);
+        free(path);
+    }
+    assert_int_equal(segment_tail_find(s->p.repo, &now), 1);
+    assert_int_equal(now.last_seq, SEGMENTS);
+    segment_tail_free(&s->tail);
+    s->tail = now;
+    grow(s, EACH, false);
+    update(s);
+    assert_int_equal(index_list_load(s->p.repo, &l), 0);
+    assert_int_equal(l.n, INDEXES + 1);
+    index_list_free(&l);
+    reads(s, 0, 1);
+}
+
 /* A log of an earlier version, which has no links, gone on with. */
 static void
 test_without_links(void **state)
@@ -433,6 +462,45 @@ test_wrong_link(void **state)
     logged_teardown((void **)&own);
 }
 
+/* Another one by the same name, of the same size and rightly signed: what a
+ * thief of the signing key could put there.  The index does not know of it; who
+ * needs that segment does. */
+static void
+test_another(void **state)
+{
+    struct logged *own = logged_new();
+    struct segment_tail before = {0};
+    struct catalog *c, *now = xcalloc(1, sizeof *now);
+    unsigned groups;
+    char *path;
+
+    (void)state;
+    grow(own, 2, false);
+    groups = own->groups;
+    assert_int_equal(segment_tail_find(own->p.repo, &before), 1);
+    grow(own, EACH + 1, true);
+    update(own);
+    c = by_signatures(own);
+    path = segment_path(own, c, 2);
+    unlink(path);
+    segment_make(own->p.repo, &before, &groups, SEGMENT_NEXT, false);
+    assert_int_equal(access(path, R_OK), 0);
+    assert_int_equal(catalog_load_log(own->p.repo, now), 0);
+    assert_int_equal(now->breaks, 0);
+    assert_true(now->segment[2].indexed);
+    assert_int_equal(check_plan(own, now), -1);
+    assert_int_equal(err_kind(), ERR_VERIFY);
+    assert_non_null(strstr(err_text(), c->segment[2].name));
+    err_clear();
+    assert_true(verify_names(own, c->segment[3].name) ||
+        verify_names(own, c->segment[2].name));
+    segment_tail_free(&before);
+    catalog_free(now);
+    catalog_free(c);
+    free(path);
+    logged_teardown((void **)&own);
+}
+
 /* An index of before still counts; one segment's signer does not vouch for
  * another's. */
 static void
@@ -471,8 +539,10 @@ main(void)
         TEST(test_lies),
         TEST(test_segments),
         TEST(test_unclosed),
+        TEST(test_strangers),
         cmocka_unit_test(test_without_links),
         TEST(test_wrong_link),
+        cmocka_unit_test(test_another),
         TEST(test_rekeyed),
     };
 

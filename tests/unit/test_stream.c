@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "../../src/binlog/stream_impl.h"
+#include "../../src/repo/log_index.h"
 #include "pitr/catalog.h"
 #include "pitr/digest.h"
 #include "pitr/file.h"
@@ -520,6 +521,146 @@ test_durable_soon(void **state)
         usleep(300000 * (unsigned)i);
     }
     assert_int_equal(stream_end(l, SIGTERM), 0);
+}
+
+/* The place of the last transaction, in its domain, once it is durable. */
+static void
+await_reached(struct lab *l, uint64_t seq)
+{
+    uint64_t until = time_mono_us() + 60000000, is = 0;
+
+    while (is < seq && time_mono_us() < until) {
+        struct segment_tail t;
+
+        if (tail(l, &t) > 0)
+            for (size_t i = 0; i < t.state.gtid.n; i++)
+                if (t.state.gtid.v[i].domain == 0)
+                    is = t.state.gtid.v[i].seq;
+        segment_tail_free(&t);
+        usleep(10000);
+    }
+    assert_true(is >= seq);
+}
+
+static uint64_t
+last_seq(struct lab *l)
+{
+    uint64_t seq;
+
+    assert_int_equal(db_value_u64(l->db, &seq,
+                         "SELECT SUBSTRING_INDEX(@@last_gtid, '-', -1)"),
+        1);
+    return seq;
+}
+
+/* While others commit all the time: what was committed is durable within the
+ * bound, although the log is read in bursts; and that it is, by how seldom the
+ * stream slept, which without bursts it does for each of them. */
+static void
+test_bursts(void **state)
+{
+    struct lab *l = *state;
+    size_t from = now_in_log(l), groups;
+    struct rusage before, after;
+    pid_t writer;
+
+    repo_make(l);
+    assert_int_equal(getrusage(RUSAGE_CHILDREN, &before), 0);
+    stream_start(l, (struct run){.flush_us = 800000});
+    await_begun(l);
+    groups = now_in_log(l);
+    writer = writer_start(l, 2, 1);
+    for (int i = 0; i < 4; i++) {
+        uint64_t start = time_mono_us();
+
+        sql(l, "INSERT INTO d.t VALUES(NULL,'under load')");
+        await_reached(l, last_seq(l));
+        assert_true(time_mono_us() - start < 1600000);
+    }
+    assert_int_equal(stream_end(l, SIGTERM), 0);
+    assert_int_equal(getrusage(RUSAGE_CHILDREN, &after), 0);
+    groups = now_in_log(l) - groups;
+    writer_ended(writer, 0);
+    print_message("%zu transactions, %ld times asleep\n", groups,
+        after.ru_nvcsw - before.ru_nvcsw);
+    if (groups > 1000) /* of a slow disk it says nothing */
+        assert_true(after.ru_nvcsw - before.ru_nvcsw < (long)groups / 2);
+    assert_int_equal(stream_once(l), 0);
+    check_all(l, from);
+}
+
+/* A backlog is read without rests: with one for each that fits into a socket it
+ * would take more than a minute. */
+static void
+test_backlog(void **state)
+{
+    struct lab *l = *state;
+    size_t from = now_in_log(l);
+    uint64_t start;
+
+    repo_make(l);
+    assert_int_equal(stream_once(l), 0);
+    for (int i = 0; i < 150; i++)
+        sql(l,
+            "INSERT INTO d.t SELECT NULL, REPEAT('y', 5000) FROM "
+            "d.seq_1_to_30");
+    start = time_mono_us();
+    stream_start(l, (struct run){.flush_us = 1000000});
+    await_reached(l, last_seq(l));
+    print_message("a backlog of 22 MB took %llu ms\n",
+        (unsigned long long)(time_mono_us() - start) / 1000);
+    assert_true(time_mono_us() - start < 20000000);
+    assert_int_equal(stream_end(l, SIGTERM), 0);
+    check_all(l, from);
+}
+
+static bool
+index_is_there(struct lab *l, uint64_t first, uint64_t last)
+{
+    char *name = index_name(first, last);
+    char *path = xasprintf("%s/%s", l->repo_path, name);
+    bool is = access(path, R_OK) == 0;
+
+    free(name);
+    free(path);
+    return is;
+}
+
+/* Of many segments the stream writes an index; where it cannot, the log goes on
+ * without one. */
+static void
+test_index(void **state)
+{
+    struct lab *l = *state;
+    size_t from = now_in_log(l);
+    struct run short_ones = {.segment_bytes = 1};
+    struct catalog *c;
+    struct repo *r;
+    char *path;
+
+    repo_make(l);
+    assert_int_equal(stream_once(l), 0); /* makes the first */
+    path = xasprintf("%s/index", l->repo_path);
+    assert_int_equal(file_create(path, 0400, "in the way", 10), 0);
+    for (unsigned i = 0; i < INDEX_SEGMENTS; i++)
+        sql(l, "INSERT INTO d.t VALUES(NULL,'a segment')");
+    assert_int_equal(stream_once_as(l, short_ones), 0);
+    assert_int_equal(unlink(path), 0);
+    check_all(l, from);
+    sql(l, "INSERT INTO d.t VALUES(NULL,'one more')");
+    assert_int_equal(stream_once_as(l, short_ones), 0);
+    assert_true(index_is_there(l, 1, INDEX_SEGMENTS));
+    assert_non_null(r = repo_open(l->repo_path, NULL, NULL));
+    assert_non_null(c = catalog_load(r));
+    assert_true(c->segments > INDEX_SEGMENTS);
+    assert_int_equal(c->breaks, 0);
+    assert_true(c->segment[0].indexed);
+    assert_true(c->segment[INDEX_SEGMENTS - 1].indexed);
+    assert_false(c->segment[INDEX_SEGMENTS].indexed);
+    catalog_free(c);
+    repo_close(r);
+    check_all(l, from);
+    free(path);
 }
 
 static void
@@ -1321,6 +1462,53 @@ test_account(void **state)
     check_all(l, from);
 }
 
+/* As it is asked by `stream_once` of an account that is allowed so many
+ * questions: whichever the server refuses, the stream ends, and what it left is
+ * gone on with. */
+static void
+refused_at_each(struct lab *l, int last)
+{
+    struct run run = {.user = "weak"};
+    int rc = -1, refused = 0;
+
+    for (int n = 1; n < 60 && rc != last; n++) {
+        if (db_exec(l->db,
+                "GRANT USAGE ON *.* TO weak@localhost WITH "
+                "MAX_QUERIES_PER_HOUR %d",
+                n) < 0)
+            fail_msg("%s", err_text());
+        sql(l, "FLUSH USER_RESOURCES");
+        rc = stream_once_as(l, run);
+        refused += rc != last;
+    }
+    assert_int_equal(rc, last);
+    assert_true(refused > 5);
+}
+
+static void
+test_refused(void **state)
+{
+    struct lab *l = *state;
+    size_t from;
+
+    repo_make(l);
+    sql(l, "SET sql_log_bin=0");
+    sql(l, "CREATE USER weak@localhost");
+    sql(l, "GRANT BINLOG MONITOR, REPLICATION SLAVE ON *.* TO weak@localhost");
+    from = now_in_log(l);
+    refused_at_each(l, 0); /* where it begins */
+    sql(l, "SET sql_log_bin=1");
+    sql(l, "INSERT INTO d.t VALUES(NULL,'one')");
+    sql(l, "SET sql_log_bin=0");
+    refused_at_each(l, 0); /* where it goes on */
+    sql(l, "SET sql_log_bin=1");
+    check_epoch(l, 1, NULL);
+    check_all(l, from);
+    sql(l, "SET sql_log_bin=0");
+    sql(l, "DROP USER weak@localhost");
+    sql(l, "SET sql_log_bin=1");
+}
+
 /* The repository cannot be written, at more and more places: that is no fault
  * of the server, and not tried again; afterwards all comes in. */
 static void
@@ -1513,6 +1701,20 @@ test_identity_later(void **state)
     }
     assert_non_null(strstr(why, "is not the one that was read"));
     free(why);
+    /* One that is not waited for ends by itself. */
+    kill(l->ts.pid, SIGSTOP);
+    assert_int_equal(waitpid(l->ts.pid, &status, WUNTRACED), l->ts.pid);
+    assert_non_null(later = later_start(&conf, &is, &newest));
+    assert_int_equal(later_result(later, 100000, &why), LATER_OPEN);
+    later_free(later);
+    kill(l->ts.pid, SIGCONT);
+    /* What cannot be asked at all is an error, and not asked again. */
+    conf.user = "nobody";
+    assert_non_null(later = later_start(&conf, &is, &newest));
+    assert_int_equal(later_result(later, 20000000, &why), -1);
+    assert_int_equal(err_kind(), ERR_FAILED);
+    err_clear();
+    later_free(later);
     segment_state_free(&is);
     gtid_pos_free(&newest);
     db_result_free(&r);
@@ -1605,6 +1807,9 @@ main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(test_live, after_each),
         cmocka_unit_test_teardown(test_durable_soon, after_each),
+        cmocka_unit_test_teardown(test_bursts, after_each),
+        cmocka_unit_test_teardown(test_backlog, after_each),
+        cmocka_unit_test_teardown(test_index, after_each),
         cmocka_unit_test_teardown(test_once, after_each),
         cmocka_unit_test_teardown(test_segments_cut, after_each),
         cmocka_unit_test_teardown(test_kill_9, after_each),
@@ -1624,6 +1829,7 @@ main(int argc, char **argv)
         cmocka_unit_test_teardown(test_same_server_id, after_each),
         cmocka_unit_test_teardown(test_server_id_given, after_each),
         cmocka_unit_test_teardown(test_account, after_each),
+        cmocka_unit_test_teardown(test_refused, after_each),
         cmocka_unit_test_teardown(test_repository_full, after_each),
         cmocka_unit_test_teardown(test_backup_damaged, after_each),
         cmocka_unit_test_teardown(test_reset_master, after_each),
