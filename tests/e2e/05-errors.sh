@@ -13,7 +13,7 @@ said 'no command "bakcup"' 'pitr --help'
 expect_exit 2 pitr backup --jbos 3
 said 'no option --jbos' 'pitr backup --help'
 expect_exit 2 pitr backup --jobs many
-said '--jobs' 'many'
+said '--jobs' 'many' 'or auto'
 expect_exit 2 pitr restore --until "half past two" --sandbox "$T/r"
 said 'half past two' '2022-05-02 14:03:00'
 expect_exit 2 pitr restore --until-gtid 0-1 --sandbox "$T/r" \
@@ -35,7 +35,7 @@ expect_exit 2 "$PITR" backup --config "$T/bad.conf"
 said "bad.conf line 4" "usr"
 echo "jobs = several" >>"$T/pitr.conf"
 expect_exit 2 pitr backup
-said "pitr.conf line 8" "jobs" "several"
+said "pitr.conf line 8" "jobs" "several" "or auto"
 cp "$T/good.conf" "$T/pitr.conf"
 expect_exit 2 "$PITR" backup --config "$T/nowhere.conf"
 said "nowhere.conf"
