@@ -1230,6 +1230,53 @@ test_semisync(void **state)
     check_all(l, from);
 }
 
+/* A process that commits one row. */
+static pid_t
+commit_start(struct lab *l)
+{
+    pid_t pid = fork();
+    struct db *db;
+
+    if (pid != 0)
+        return pid;
+    if ((db = testserver_open(&l->ts, "writer")) == NULL ||
+        db_exec(db, "INSERT INTO d.t VALUES(NULL,'waits')") < 0)
+        _exit(1);
+    db_close(db);
+    _exit(0);
+}
+
+/* The stream comes when commits wait for it already, and hold up what it asks
+ * the server about its files: it acknowledges first, and compares later. */
+static void
+test_semisync_waiting(void **state)
+{
+    struct lab *l = *state;
+    size_t from = now_in_log(l);
+    uint64_t start;
+    pid_t pid[4];
+
+    repo_make(l);
+    assert_int_equal(stream_once(l), 0);
+    sql(l, "SET GLOBAL rpl_semi_sync_master_timeout=20000");
+    sql(l, "SET GLOBAL rpl_semi_sync_master_wait_point=AFTER_SYNC");
+    sql(l, "SET GLOBAL rpl_semi_sync_master_enabled=1");
+    for (size_t i = 0; i < NELEM(pid); i++)
+        pid[i] = commit_start(l);
+    usleep(300000);
+    start = time_mono_us();
+    stream_start(l, (struct run){.semisync = true, .flush_us = 60000000});
+    for (size_t i = 0; i < NELEM(pid); i++)
+        writer_ended(pid[i], 0);
+    assert_true(time_mono_us() - start < 15000000);
+    sql(l, "INSERT INTO d.t VALUES(NULL,'after')");
+    assert_int_equal(stream_end(l, SIGTERM), 0);
+    sql(l, "SET GLOBAL rpl_semi_sync_master_enabled=0");
+    assert_int_equal(stream_once(l), 0);
+    check_epoch(l, 1, NULL);
+    check_all(l, from);
+}
+
 /* Checksums change, statements and rows are compressed, a domain is deleted:
  * each also between two runs. */
 static void
@@ -1825,6 +1872,7 @@ main(int argc, char **argv)
         cmocka_unit_test_teardown(test_aborted_segments, after_each),
         cmocka_unit_test_teardown(test_stock_tool, after_each),
         cmocka_unit_test_teardown(test_semisync, after_each),
+        cmocka_unit_test_teardown(test_semisync_waiting, after_each),
         cmocka_unit_test_teardown(test_incident, after_each),
         cmocka_unit_test_teardown(test_same_server_id, after_each),
         cmocka_unit_test_teardown(test_server_id_given, after_each),
