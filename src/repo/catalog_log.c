@@ -336,6 +336,7 @@ catalog_load_log(struct repo *r, struct catalog *c)
     left = rc == 0 ? l.n : 0;
     v = name_all(&l);
     c->segment = xcalloc(MAX(l.n, 1), sizeof *c->segment);
+    c->segments = 0;
     while (left > 0 && rc == 0) {
         size_t n = MIN(left, WINDOW);
 

@@ -27,11 +27,17 @@ index_name(uint64_t first, uint64_t last)
 bool
 index_name_parse(const char *name, uint64_t *first, uint64_t *last)
 {
-    char *again;
+    size_t skip = strlen(INDEX_PREFIX);
+    char *end, *again;
     bool good;
 
-    if (sscanf(name, INDEX_PREFIX "%20" SCNu64 "-%20" SCNu64, first, last) != 2)
+    if (strncmp(name, INDEX_PREFIX, skip) != 0)
         return false;
+    *first = strtoull(name + skip, &end, 10);
+    if (*end != '-')
+        return false;
+    *last = strtoull(end + 1, NULL, 10);
+    /* Signs, spaces, too many digits: not what is made of these numbers. */
     again = index_name(*first, *last);
     good = *first > 0 && *first <= *last && strcmp(again, name) == 0;
     free(again);

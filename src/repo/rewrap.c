@@ -115,13 +115,13 @@ static int
 begin_group(struct run *w, const char *name)
 {
     const char *end = strchr(name + 7, '/');
-    char group[sizeof w->group];
+    char group[sizeof w->group] = "";
 
     snprintf(group, sizeof group, "%.*s",
         (int)(end == NULL ? 6 : MIN(end - name, 60)), name);
     if (strcmp(group, w->group) == 0)
         return 0;
-    strcpy(w->group, group);
+    memcpy(w->group, group, sizeof group);
     return put_file(w);
 }
 

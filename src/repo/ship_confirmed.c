@@ -87,20 +87,22 @@ confirmed_has(const struct confirmed *c, const char *name, uint64_t size)
     return found && c->v[i].size == size;
 }
 
-/* A line without its end. */
+/* A line without its end: size, digest, name.  It is cut up. */
 static void
-take_line(struct confirmed *c, const char *line)
+take_line(struct confirmed *c, char *line)
 {
-    char digest[64];
     uint8_t d[DIGEST_SIZE];
-    uint64_t size;
-    int at = 0;
+    char *digest, *name;
+    uint64_t size = strtoull(line, &digest, 10);
 
-    /* Bounded: %s takes what has no blank, and less than digest holds. */
-    if (sscanf(line, "%" SCNu64 " %63s %n", &size, digest, &at) != 2 ||
-        at == 0 || line[at] == '\0' || base32_parse(digest, d, sizeof d) < 0)
+    if (digest == line || *digest != ' ')
         return;
-    set(c, line + at, size, d);
+    name = strchr(++digest, ' ');
+    if (name == NULL || name[1] == '\0')
+        return;
+    *name++ = '\0';
+    if (base32_parse(digest, d, sizeof d) == 0)
+        set(c, name, size, d);
 }
 
 /* False where it is not the file of this repository and this vault. */

@@ -88,6 +88,7 @@ size_local(struct ship_transfer *t, uint64_t *size)
 {
     struct stat st;
 
+    *size = 0;
     if (fstat(t->fd, &st) < 0)
         return err_sys(
             ERR_FAILED, "%s/%s", t->s->repo->local_path, t->item->name);

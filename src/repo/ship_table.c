@@ -197,7 +197,7 @@ wanted(const char *name)
 static void
 add(struct ship_table *t, struct ship_item *it)
 {
-    t->v = xgrow(t->v, t->n, &t->cap, sizeof *t->v);
+    t->v = xgrow(t->v, t->n, &t->cap, sizeof(struct ship_item *));
     t->v[t->n++] = it;
 }
 
