@@ -4,6 +4,7 @@
  * transactions of the server's own files, byte for byte, none missing, none
  * twice.
  */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -11,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -240,6 +242,31 @@ struct run {
     rlim_t file_limit; /* bytes of a file that can be written; 0: any */
 };
 
+#define FDS 256 /* more than a stream ever has open */
+
+static bool not_its_own[FDS]; /* the test's, which it shares */
+
+/* From now on nothing that the stream says gets out, while it still hears: its
+ * connections, half dead. */
+static void
+mute(int sig)
+{
+    (void)sig;
+    for (int fd = 0; fd < FDS; fd++)
+        if (!not_its_own[fd])
+            shutdown(fd, SHUT_WR); /* does nothing to what is no socket */
+}
+
+static void
+mute_setup(void)
+{
+    struct sigaction act = {.sa_handler = mute, .sa_flags = SA_RESTART};
+
+    for (int fd = 0; fd < FDS; fd++)
+        not_its_own[fd] = fcntl(fd, F_GETFD) >= 0;
+    sigaction(SIGUSR1, &act, NULL);
+}
+
 /* In the child: the stream, with the exit code of its error. */
 static void
 stream_child(struct lab *l, const struct run *run)
@@ -259,6 +286,7 @@ stream_child(struct lab *l, const struct run *run)
     int rc;
 
     stop_setup();
+    mute_setup();
     alarm(900); /* under a sanitizer, too */
     if (run->user != NULL)
         source.user = run->user;
@@ -445,6 +473,17 @@ semisync_clients(struct lab *l, uint64_t *out)
     return db_value_u64(l->db, out,
                "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS "
                "WHERE VARIABLE_NAME='Rpl_semi_sync_master_clients'") < 0
+        ? -1
+        : 0;
+}
+
+/* Commits that no replica acknowledged in time. */
+static int
+not_acknowledged(struct lab *l, uint64_t *out)
+{
+    return db_value_u64(l->db, out,
+               "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS "
+               "WHERE VARIABLE_NAME='Rpl_semi_sync_master_no_tx'") < 0
         ? -1
         : 0;
 }
@@ -1180,6 +1219,38 @@ test_failover(void **state)
     check_all(l, from);
 }
 
+/* Until the stream is there as the one that acknowledges. */
+static uint64_t
+await_client(struct lab *l)
+{
+    uint64_t n = 0;
+
+    for (int i = 0; i < 500 && n == 0; i++) {
+        assert_int_equal(semisync_clients(l, &n), 0);
+        if (n == 0)
+            usleep(20000);
+    }
+    assert_int_equal(n, 1);
+    return n;
+}
+
+/* When the client has its answer, the transaction is durable here. */
+static void
+commit_acknowledged(struct lab *l)
+{
+    struct segment_tail t;
+    char *is, *text;
+
+    sql(l, "INSERT INTO d.t VALUES(NULL,'acknowledged')");
+    assert_int_equal(tail(l, &t), 1);
+    is = gtid_pos_text(&t.state.gtid);
+    assert_int_equal(db_value(l->db, &text, "SELECT @@gtid_binlog_pos"), 1);
+    assert_string_equal(is, text);
+    free(is);
+    free(text);
+    segment_tail_free(&t);
+}
+
 /* What a client of the server was told is committed is durable by then, also
  * where the stream dies at once. */
 static void
@@ -1188,34 +1259,15 @@ test_semisync(void **state)
     struct lab *l = *state;
     size_t from = now_in_log(l);
     uint64_t yes;
-    char *text;
 
     repo_make(l);
     sql(l, "SET GLOBAL rpl_semi_sync_master_timeout=10000");
     sql(l, "SET GLOBAL rpl_semi_sync_master_enabled=1");
     for (int run = 0; run < 3; run++) {
         stream_start(l, (struct run){.semisync = true, .flush_us = 60000000});
-        for (int i = 0; i < 500; i++) {
-            assert_int_equal(semisync_clients(l, &yes), 0);
-            if (yes > 0)
-                break;
-            usleep(20000);
-        }
-        assert_int_equal(yes, 1);
-        for (int i = 0; i < 20; i++) {
-            struct segment_tail t;
-            char *is;
-
-            sql(l, "INSERT INTO d.t VALUES(NULL,'acknowledged')");
-            assert_int_equal(tail(l, &t), 1);
-            is = gtid_pos_text(&t.state.gtid);
-            assert_int_equal(
-                db_value(l->db, &text, "SELECT @@gtid_binlog_pos"), 1);
-            assert_string_equal(is, text);
-            free(is);
-            free(text);
-            segment_tail_free(&t);
-        }
+        yes = await_client(l);
+        for (int i = 0; i < 20; i++)
+            commit_acknowledged(l);
         if (run == 2) /* in good order, the last time */
             assert_int_equal(stream_end(l, SIGTERM), 0);
         else
@@ -1274,6 +1326,87 @@ test_semisync_waiting(void **state)
     sql(l, "INSERT INTO d.t VALUES(NULL,'after')");
     assert_int_equal(stream_end(l, SIGTERM), 0);
     sql(l, "SET GLOBAL rpl_semi_sync_master_enabled=0");
+    assert_int_equal(stream_once(l), 0);
+    check_epoch(l, 1, NULL);
+    check_all(l, from);
+}
+
+static void
+weak_may_ask(struct lab *l, const char *times)
+{
+    char *grant = xasprintf("GRANT BINLOG MONITOR, REPLICATION SLAVE ON *.* TO "
+                            "weak@localhost WITH MAX_QUERIES_PER_HOUR %s",
+        times);
+
+    sql(l, "SET sql_log_bin=0");
+    sql(l, grant);
+    sql(l, "SET sql_log_bin=1");
+    free(grant);
+}
+
+/* The acknowledging connection, or the one for questions, is lost while the
+ * other lives; and the server refuses what it allowed before.  The stream goes
+ * on, and no commit is answered that is not durable, or is given up. */
+static void
+test_semisync_cut(void **state)
+{
+    struct lab *l = *state;
+    size_t from = now_in_log(l), n;
+    uint64_t before, after;
+    pid_t waits;
+
+    repo_make(l);
+    sql(l, "SET sql_log_bin=0");
+    sql(l, "CREATE USER weak@localhost");
+    weak_may_ask(l, "1000000");
+    sql(l, "SET GLOBAL rpl_semi_sync_master_timeout=20000");
+    sql(l, "SET GLOBAL rpl_semi_sync_master_wait_point=AFTER_COMMIT");
+    /* One of before, of which the server does not know that it is gone. */
+    for (int i = 0; i < 500; i++) {
+        assert_int_equal(semisync_clients(l, &before), 0);
+        if (before == 0)
+            break;
+        kill_dump(l);
+        usleep(20000);
+    }
+    sql(l, "SET GLOBAL rpl_semi_sync_master_enabled=1");
+    stream_start(l,
+        (struct run){.semisync = true, .flush_us = 60000000, .user = "weak"});
+    await_client(l);
+    assert_int_equal(not_acknowledged(l, &before), 0);
+    commit_acknowledged(l);
+
+    /* It has the next one, but cannot say so: the one after that does. */
+    kill(l->stream, SIGUSR1);
+    usleep(20000);
+    n = now_in_log(l);
+    waits = commit_start(l);
+    for (int i = 0; i < 500 && now_in_log(l) == n; i++)
+        usleep(20000);
+    await_captured(l);
+    commit_acknowledged(l);
+    writer_ended(waits, 0);
+
+    /* Its questions are refused, at once or after what a connection begins
+     * with: what it need not ask for goes on. */
+    for (int i = 1; i <= 2; i++) {
+        weak_may_ask(l, i == 1 ? "1" : "2");
+        usleep(1050000); /* it asks once a second */
+        commit_acknowledged(l);
+    }
+    /* So is a new connection, until they are allowed again. */
+    kill_dump(l);
+    usleep(300000);
+    weak_may_ask(l, "1000000");
+    commit_acknowledged(l);
+
+    assert_int_equal(not_acknowledged(l, &after), 0);
+    assert_int_equal(after, before);
+    assert_int_equal(stream_end(l, SIGTERM), 0);
+    sql(l, "SET GLOBAL rpl_semi_sync_master_enabled=0");
+    sql(l, "SET sql_log_bin=0");
+    sql(l, "DROP USER weak@localhost");
+    sql(l, "SET sql_log_bin=1");
     assert_int_equal(stream_once(l), 0);
     check_epoch(l, 1, NULL);
     check_all(l, from);
@@ -1879,6 +2012,7 @@ main(int argc, char **argv)
         cmocka_unit_test_teardown(test_stock_tool, after_each),
         cmocka_unit_test_teardown(test_semisync, after_each),
         cmocka_unit_test_teardown(test_semisync_waiting, after_each),
+        cmocka_unit_test_teardown(test_semisync_cut, after_each),
         cmocka_unit_test_teardown(test_incident, after_each),
         cmocka_unit_test_teardown(test_same_server_id, after_each),
         cmocka_unit_test_teardown(test_server_id_given, after_each),
