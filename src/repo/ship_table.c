@@ -282,22 +282,23 @@ manifest_due(const struct ship_table *t, size_t i)
     return true;
 }
 
-/* After the segments that it is of: before, it would be of no use. */
+/* After the segments that it is of: before, it would be of no use.  log: the
+ * first segment that is not done, or NULL. */
 static bool
-index_due(const struct ship_table *t, const char *name)
+index_due(const struct ship_item *log, const char *name)
 {
     uint64_t first, last;
 
-    for (size_t i = 0; i < t->n; i++)
-        if (ship_is_segment(t->v[i]->name) && t->v[i]->state != SHIP_DONE)
-            return !index_name_parse(name, &first, &last) ||
-                last < seq_of(t->v[i]->name);
-    return true;
+    return log == NULL || !index_name_parse(name, &first, &last) ||
+        last < seq_of(log->name);
 }
 
 struct ship_item *
 ship_table_object(struct ship_table *t)
 {
+    bool only;
+    const struct ship_item *log = ship_table_segment(t, &only);
+
     for (size_t i = 0; i < t->n; i++)
         if (t->v[i]->state == SHIP_WAITING && is_later(t->v[i]->name))
             return t->v[i];
@@ -306,7 +307,7 @@ ship_table_object(struct ship_table *t)
 
         if (it->state != SHIP_WAITING || ship_is_segment(it->name))
             continue;
-        if (is_index(it->name) && !index_due(t, it->name))
+        if (is_index(it->name) && !index_due(log, it->name))
             continue;
         if (!ship_is_manifest(it->name) || manifest_due(t, i))
             return it;
