@@ -180,17 +180,17 @@ listed(struct ends *w, size_t i)
 
 /* The last bytes of the object, up to the length that it was listed with. */
 static int
-read_tail(struct repo *r, struct found *f)
+read_tail(struct repo *r, const struct store_entry *e, struct seal_ends *out)
 {
-    size_t n = (size_t)MIN(f->e->size, (uint64_t)SEAL_TAIL_MAX);
-    struct source *src = store_get_from(r->store, f->e->name, f->e->size - n);
+    size_t n = (size_t)MIN(e->size, (uint64_t)SEAL_TAIL_MAX);
+    struct source *src = store_get_from(r->store, e->name, e->size - n);
     uint8_t *tail = xmalloc(MAX(n, 1));
     int rc = src == NULL ? -1 : source_read_full(src, tail, n);
 
     if (rc == 0 && n > 0)
-        rc = err_set(ERR_VERIFY, "%s is shorter than it was", f->e->name);
+        rc = err_set(ERR_VERIFY, "%s is shorter than it was", e->name);
     if (rc >= 0)
-        seal_ends_mark(tail, n, f->e->size, &f->ends);
+        seal_ends_mark(tail, n, e->size, out);
     source_free(src);
     free(tail);
     return rc < 0 ? -1 : 0;
@@ -198,30 +198,40 @@ read_tail(struct repo *r, struct found *f)
 
 /* A small one in one piece. */
 static int
-read_both(struct repo *r, struct found *f)
+read_both(struct repo *r, const struct store_entry *e, struct seal_ends *out)
 {
-    struct source *src = store_get(r->store, f->e->name), *all = NULL;
+    struct source *src = store_get(r->store, e->name), *all = NULL;
     uint8_t *p = NULL;
-    size_t n = (size_t)f->e->size;
+    size_t n = (size_t)e->size;
     int rc = src == NULL ? -1 : 0;
 
-    if (rc == 0 && f->e->size <= SMALL) {
+    if (rc == 0 && e->size <= SMALL) {
         p = xmalloc(MAX(n, 1));
         rc = source_read_full(src, p, n);
         if (rc == 0 && n > 0)
-            rc = err_set(ERR_VERIFY, "%s is shorter than it was", f->e->name);
+            rc = err_set(ERR_VERIFY, "%s is shorter than it was", e->name);
         all = rc < 0 ? NULL : source_of_memory(p, n);
     }
     if (rc >= 0)
-        rc = seal_ends_header(all != NULL ? all : src, f->e->name, &f->ends);
+        rc = seal_ends_header(all != NULL ? all : src, e->name, out);
     if (rc == 0 && all != NULL)
-        seal_ends_mark(p, n, f->e->size, &f->ends);
+        seal_ends_mark(p, n, e->size, out);
     source_free(all);
     source_free(src);
     free(p);
     if (rc == 0 && p == NULL)
-        rc = read_tail(r, f);
+        rc = read_tail(r, e, out);
     return rc;
+}
+
+int
+catalog_ends_read(
+    struct repo *r, const struct store_entry *e, struct seal_ends *out)
+{
+    if (read_both(r, e, out) == 0)
+        return 0;
+    seal_ends_free(out);
+    return -1;
 }
 
 static int
@@ -229,8 +239,7 @@ read_object(struct ends *w, size_t i)
 {
     struct found *f = &w->v[i];
 
-    if (read_both(w->r, f) < 0) {
-        seal_ends_free(&f->ends);
+    if (catalog_ends_read(w->r, f->e, &f->ends) < 0) {
         if (err_kind() != ERR_VERIFY)
             return -1;
         f->fault = err_take();

@@ -15,11 +15,11 @@ struct found {
     /* Its ends as they stand: of the object, or of an index. */
     struct seal_ends ends;
     const struct index_entry *entry;
-    bool read;                 /* there is a link of what was read: */
+    bool read; /* there is a link of what was read: */
     uint8_t link[DIGEST_SIZE];
-    bool above;                /* the one above it, as it stands, has it */
-    bool checked;              /* its own signature was looked at */
-    bool known;                /* it is authentic */
+    bool above;   /* the one above it, as it stands, has it */
+    bool checked; /* its own signature was looked at */
+    bool known;   /* it is authentic */
     /* Then, unless there is a fault: */
     struct segment_info info; /* name, start, link */
     struct seal_mark mark;    /* its final one, or the one that is linked */
@@ -43,6 +43,11 @@ struct above {
  */
 int catalog_ends(struct repo *r, const struct index_list *index, bool all,
     const struct above *above, struct found *v, size_t n);
+
+/* The header of an object and the mark at its end, as they stand, up to the
+ * length that it was listed with.  -1, and nothing in out. */
+int catalog_ends_read(
+    struct repo *r, const struct store_entry *e, struct seal_ends *out);
 
 /*
  * err says what is wrong with a manifest (ERR_VERIFY): is it only that it is

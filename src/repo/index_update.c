@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "log_index.h"
+#include "catalog_priv.h"
 #include "pitr/log.h"
 #include "pitr/mem.h"
 #include "pitr/stop.h"
@@ -30,30 +30,6 @@ made_free(struct made *m)
     }
     free(m->v);
     free(m->seq);
-}
-
-/* The ends of an object, up to the length that it was listed with. */
-static int
-read_ends(struct repo *r, const struct store_entry *e, struct seal_ends *out)
-{
-    size_t n = (size_t)MIN(e->size, (uint64_t)SEAL_TAIL_MAX);
-    struct source *src = store_get(r->store, e->name);
-    uint8_t *tail = NULL;
-    int rc = src == NULL ? -1 : seal_ends_header(src, e->name, out);
-
-    source_free(src);
-    src = NULL;
-    if (rc == 0) {
-        tail = xmalloc(MAX(n, 1));
-        src = store_get_from(r->store, e->name, e->size - n);
-        rc = src == NULL ? -1 : source_read_full(src, tail, n);
-        if (rc >= 0)
-            seal_ends_mark(tail, n, e->size, out);
-        rc = rc < 0 ? -1 : 0;
-    }
-    source_free(src);
-    free(tail);
-    return rc;
 }
 
 static void
@@ -84,8 +60,7 @@ look(struct made *m, const struct store_entry *e, uint64_t seq, bool *newest,
     uint8_t is[DIGEST_SIZE];
     int rc = 1;
 
-    if (read_ends(m->r, e, &x) < 0) {
-        seal_ends_free(&x);
+    if (catalog_ends_read(m->r, e, &x) < 0) {
         if (err_kind() != ERR_VERIFY)
             return -1;
         err_clear(); /* aborted, or damaged: not for us to tell */
