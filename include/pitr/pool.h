@@ -6,6 +6,8 @@
 #define PITR_POOL_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 struct pool;
 
@@ -19,6 +21,15 @@ bool pool_stopping(const struct pool *p);
 /* Wait for all, free p.  Returns 0; or -1 with the first worker's error, or
  * stop_error() where a stop was asked. */
 int pool_join(struct pool *p);
+
+/* Work is handed out largest first, so that all end together: what it is, by
+ * its number, and how much. */
+struct pool_work {
+    size_t index;
+    uint64_t size; /* in whatever unit */
+};
+/* The largest first; of one size, in the order of their numbers. */
+void pool_largest_first(struct pool_work *v, size_t n);
 
 /* Processors this process may use, by its affinity and its control group. */
 unsigned pool_cpus(void);

@@ -137,6 +137,23 @@ cgroup_cpus(void)
     return n;
 }
 
+static int
+larger_first(const void *a, const void *b)
+{
+    const struct pool_work *x = a, *y = b;
+
+    if (x->size != y->size)
+        return x->size > y->size ? -1 : 1;
+    return x->index < y->index ? -1 : 1;
+}
+
+void
+pool_largest_first(struct pool_work *v, size_t n)
+{
+    if (n > 1)
+        qsort(v, n, sizeof *v, larger_first);
+}
+
 unsigned
 pool_cpus(void)
 {

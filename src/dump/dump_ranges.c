@@ -14,6 +14,7 @@
 
 #include "dump_priv.h"
 #include "pitr/mem.h"
+#include "pitr/pool.h"
 
 #define UNIT_BYTES (64ull << 20)
 #define EXPLAINS_MAX 4096 /* per table */
@@ -253,21 +254,6 @@ cut(struct dump *d, size_t table, bool whole)
     return 0;
 }
 
-struct table_size {
-    size_t index;
-    uint64_t size;
-};
-
-static int
-larger_first(const void *a, const void *b)
-{
-    const struct table_size *x = a, *y = b;
-
-    if (x->size != y->size)
-        return x->size > y->size ? -1 : 1;
-    return x->index < y->index ? -1 : 1;
-}
-
 /*
  * The server takes a tenth longer for rows of a range, since it compares each
  * with the bounds.  So a table that is no more than what is left for each of
@@ -275,7 +261,7 @@ larger_first(const void *a, const void *b)
  * makes them all end together.
  */
 static int
-cut_tables(struct dump *d, struct table_size *v, size_t n)
+cut_tables(struct dump *d, struct pool_work *v, size_t n)
 {
     uint64_t left = 0;
     unsigned others = d->conf->jobs - 1;
@@ -283,7 +269,7 @@ cut_tables(struct dump *d, struct table_size *v, size_t n)
 
     for (size_t i = 0; i < n; i++)
         left += v[i].size;
-    qsort(v, n, sizeof *v, larger_first);
+    pool_largest_first(v, n);
     for (size_t i = 0; rc == 0 && i < n; i++) {
         left -= v[i].size;
         rc = cut(d, v[i].index,
@@ -308,13 +294,13 @@ by_order(const void *a, const void *b)
 int
 dump_units_make(struct dump *d)
 {
-    struct table_size *v = xcalloc(d->tables + 1, sizeof *v);
+    struct pool_work *v = xcalloc(d->tables + 1, sizeof *v);
     size_t n = 0;
     int rc;
 
     for (size_t i = 0; i < d->tables; i++)
         if (d->table[i].number != UINT32_MAX)
-            v[n++] = (struct table_size){i, d->table[i].est_bytes};
+            v[n++] = (struct pool_work){i, d->table[i].est_bytes};
     rc = cut_tables(d, v, n);
     free(v);
     if (rc < 0)

@@ -18,16 +18,11 @@
 #include "pitr/stop.h"
 #include "pitr/times.h"
 
-struct part_size {
-    size_t index;
-    uint64_t size;
-};
-
 struct work {
     struct load *l;
     pthread_mutex_t lock;
     pthread_cond_t wake;
-    struct part_size *order;
+    struct pool_work *order;
     size_t next_part, parts_under_way;
     size_t *ready; /* tables whose rows are in, their indexes to be made */
     size_t ready_n, ready_taken;
@@ -302,7 +297,7 @@ take_part(struct work *w)
 {
     const struct manifest *m = w->l->conf->manifest;
     size_t at = w->next_part;
-    struct part_size found;
+    struct pool_work found;
 
     while (at < m->parts && is_busy(w, &m->part[w->order[at].index]))
         at++;
@@ -464,16 +459,6 @@ fill_some(void *arg, unsigned index)
 }
 
 static int
-larger_first(const void *a, const void *b)
-{
-    const struct part_size *x = a, *y = b;
-
-    if (x->size != y->size)
-        return x->size > y->size ? -1 : 1;
-    return x->index < y->index ? -1 : 1;
-}
-
-static int
 prepare(struct work *w)
 {
     const struct manifest *m = w->l->conf->manifest;
@@ -482,7 +467,7 @@ prepare(struct work *w)
     w->ready = xcalloc(m->tables + 1, sizeof *w->ready);
     w->whole = xcalloc(m->tables + 1, sizeof *w->whole);
     for (size_t i = 0; i < m->parts; i++) {
-        w->order[i] = (struct part_size){i, m->part[i].size};
+        w->order[i] = (struct pool_work){i, m->part[i].size};
         for (size_t k = 0; k < m->part[i].tables; k++) {
             if (m->part[i].table[k] >= m->tables)
                 return err_set(ERR_VERIFY, "%s: no such table in the manifest",
@@ -496,7 +481,7 @@ prepare(struct work *w)
         if (t->parts == 0 && (t->ddl.indexes > 0 || t->ddl.disable_keys))
             w->ready[w->ready_n++] = i;
     }
-    qsort(w->order, m->parts, sizeof *w->order, larger_first);
+    pool_largest_first(w->order, m->parts);
     return 0;
 }
 

@@ -14,14 +14,9 @@
 #include "pitr/rows.h"
 #include "pitr/stop.h"
 
-struct table_size {
-    size_t index;
-    uint64_t size;
-};
-
 struct checking {
     struct load *l;
-    struct table_size *order;
+    struct pool_work *order;
     size_t tables, next;
     pthread_mutex_t lock;
     bool failed;
@@ -202,16 +197,6 @@ verify_some(void *arg, unsigned index)
     return rc < 0 ? -1 : 0;
 }
 
-static int
-larger_first(const void *a, const void *b)
-{
-    const struct table_size *x = a, *y = b;
-
-    if (x->size != y->size)
-        return x->size > y->size ? -1 : 1;
-    return x->index < y->index ? -1 : 1;
-}
-
 int
 load_verify(struct load *l, struct load_report *out)
 {
@@ -223,10 +208,10 @@ load_verify(struct load *l, struct load_report *out)
     c.order = xcalloc(m->tables + 1, sizeof *c.order);
     for (size_t i = 0; i < m->tables; i++)
         if (!l->table[i].compared) {
-            c.order[c.tables++] = (struct table_size){i, m->table[i].bytes};
+            c.order[c.tables++] = (struct pool_work){i, m->table[i].bytes};
             bytes += m->table[i].bytes;
         }
-    qsort(c.order, c.tables, sizeof *c.order, larger_first);
+    pool_largest_first(c.order, c.tables);
     if (c.tables > 0) {
         progress_start("comparing", bytes);
         pthread_mutex_init(&c.lock, NULL);
