@@ -50,7 +50,7 @@ struct vault_conn {
     struct vault_req *first, **last; /* in flight, in the order sent */
     struct buf in;                   /* received, not parsed yet */
     size_t in_at;
-    unsigned reading; /* READ requests in flight */
+    unsigned reading; /* READ and READDIR requests in flight */
     bool has_fsync, has_statvfs;
     uint64_t heard_us; /* monotonic: last sign of life */
     char why[256];     /* of the loss */
@@ -243,6 +243,10 @@ struct vault_lookup {
     struct extents found;
 };
 int vault_lookup(struct vault_conn *c, void *lookup);
+/* The folders of these objects, as far as they are not remembered, are read
+ * together, for lookups that follow. */
+int vault_know_folders(
+    struct vault_conn *c, const char *const *name, size_t n);
 void vault_forget(struct vault *s, const char *name); /* its folder changed */
 void vault_forget_all(struct vault *s);
 int vault_list(

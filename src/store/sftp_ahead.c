@@ -180,7 +180,13 @@ receive_reads(struct vault_conn *c, struct ahead_file *f)
 static int
 find_sizes(struct vault_conn *c, struct vault_ahead *a)
 {
-    int rc = 0;
+    const char **name = xcalloc(a->n, sizeof *name);
+    int rc;
+
+    for (size_t i = 0; i < a->n; i++)
+        name[i] = a->v[i].name;
+    rc = vault_know_folders(c, name, a->n);
+    free(name);
 
     for (size_t i = 0; i < a->n && rc == 0; i++) {
         struct vault_lookup l = {.name = a->v[i].name};

@@ -20,11 +20,15 @@
 #define REMEMBER_US (UINT64_C(2) * 1000000)
 /* ... and so many times as long as reading it took. */
 #define REMEMBER_TIMES 20
-#define FOLDERS_MAX 16
+/* So many are remembered in any case, and more of them while all have but so
+ * many files. */
+#define FOLDERS_MIN 16
+#define FOLDERS_MAX 256
+#define FOLDERS_FILES 16384
 #define BATCH 32
-/* READDIR requests in flight for a folder; OpenSSH gives 100 names each.  They
- * become more as long as there is more: what is asked for past the end costs
- * the server, too. */
+/* READDIR requests in flight for a folder; OpenSSH gives 100 names each.  With
+ * each answer they become one more, as long as there is more: what is asked for
+ * past the end costs the server, too. */
 #define AHEAD 4
 #define AHEAD_MAX 128
 #define ENTRIES_MAX ((size_t)4 << 20)
@@ -47,17 +51,26 @@ struct vault_folder {
     /* While it is read. */
     struct vault_handle handle;
     bool open, ended;
-    struct vault_req *ask[AHEAD_MAX];
-    size_t asked, ahead;
+    struct vault_req *ask[AHEAD_MAX]; /* a ring */
+    size_t head, asked, ahead;
 };
+
+/* What was asked for is not wanted any more. */
+static void
+drop_asked(struct vault_folder *f)
+{
+    for (; f->asked > 0; f->asked--) {
+        vault_drop(f->ask[f->head]);
+        f->head = (f->head + 1) % AHEAD_MAX;
+    }
+}
 
 static void
 folder_free(struct vault_folder *f)
 {
     if (f == NULL)
         return;
-    for (size_t i = 0; i < f->asked; i++)
-        vault_drop(f->ask[i]);
+    drop_asked(f);
     for (size_t i = 0; i < f->n; i++)
         free(f->v[i].name);
     free(f->v);
@@ -162,42 +175,43 @@ send_for_names(struct vault_conn *c, struct vault_folder *f)
 {
     struct buf b = {0};
     struct vault_req *r = NULL;
+    int rc = 0;
 
-    f->ahead = f->ahead == 0 ? AHEAD : MIN(2 * f->ahead, (size_t)AHEAD_MAX);
-    while (f->open && !f->ended && f->asked < f->ahead) {
+    f->ahead = f->ahead == 0 ? AHEAD : MIN(f->ahead + 1, (size_t)AHEAD_MAX);
+    while (rc == 0 && f->asked < f->ahead) {
         vault_begin(&b, SFTP_REQ_READDIR);
         vault_put_bytes(&b, f->handle.v, f->handle.n);
-        if ((r = vault_send(c, &b)) == NULL)
-            break;
-        f->ask[f->asked++] = r;
+        if ((r = vault_send(c, &b)) != NULL)
+            f->ask[(f->head + f->asked++) % AHEAD_MAX] = r;
+        else
+            rc = -1;
     }
     buf_free(&b);
-    return f->open && !f->ended && r == NULL ? -1 : 0;
+    return rc;
 }
 
-/* All that was asked for. */
+/* The answer to the oldest request. */
 static int
 receive_names(struct vault_conn *c, struct vault_folder *f)
 {
+    struct vault_req *r = f->ask[f->head];
     int rc = 0;
 
-    for (size_t i = 0; i < f->asked && rc == 0; i++) {
-        struct vault_req *r = f->ask[i];
-
-        if (vault_wait(c, r) < 0)
-            rc = -1;
-        else if (r->type == SFTP_NAME)
-            rc = take_names(c, f, r);
-        else if (r->type == SFTP_STATUS && r->status == SFTP_EOF)
-            f->ended = true;
-        else if (r->type == SFTP_STATUS && !f->ended)
-            rc = vault_fail(c, r, "list", folder_text(f));
-        else if (r->type != SFTP_STATUS)
-            rc = vault_lose(c, "the server's answer is of another kind");
-    }
-    for (size_t i = 0; i < f->asked; i++)
-        vault_drop(f->ask[i]);
-    f->asked = 0;
+    if (vault_wait(c, r) < 0)
+        return -1;
+    if (r->type == SFTP_NAME)
+        rc = take_names(c, f, r);
+    else if (r->type == SFTP_STATUS && r->status == SFTP_EOF)
+        f->ended = true;
+    else if (r->type == SFTP_STATUS)
+        rc = vault_fail(c, r, "list", folder_text(f));
+    else
+        rc = vault_lose(c, "the server's answer is of another kind");
+    vault_drop(r);
+    f->head = (f->head + 1) % AHEAD_MAX;
+    f->asked--;
+    if (f->ended || rc < 0)
+        drop_asked(f);
     return rc;
 }
 
@@ -212,6 +226,7 @@ send_open(struct vault_conn *c, struct vault_folder *f)
         path[n - 1] = '\0';
     vault_begin(&b, SFTP_REQ_OPENDIR);
     vault_put_str(&b, path);
+    f->head = 0;
     f->ask[0] = vault_send(c, &b);
     f->asked = f->ask[0] != NULL;
     buf_free(&b);
@@ -243,7 +258,7 @@ receive_open(struct vault_conn *c, struct vault_folder *f)
     return rc;
 }
 
-/* Read up to BATCH folders, each step of all of them at once. */
+/* Read up to BATCH folders, all of them at once. */
 static int
 read_folders(struct vault_conn *c, struct vault_folder **f, size_t n)
 {
@@ -255,13 +270,19 @@ read_folders(struct vault_conn *c, struct vault_folder **f, size_t n)
         rc = send_open(c, f[i]);
     for (size_t i = 0; i < n && rc == 0; i++)
         rc = receive_open(c, f[i]);
+    for (size_t i = 0; i < n && rc == 0; i++)
+        if (f[i]->open)
+            rc = send_for_names(c, f[i]);
     while (more && rc == 0) {
         more = false;
-        for (size_t i = 0; i < n && rc == 0; i++)
-            rc = send_for_names(c, f[i]);
         for (size_t i = 0; i < n && rc == 0; i++) {
+            if (!f[i]->open || f[i]->ended)
+                continue;
             rc = receive_names(c, f[i]);
-            more |= f[i]->open && !f[i]->ended;
+            if (rc == 0 && !f[i]->ended) {
+                rc = send_for_names(c, f[i]);
+                more = true;
+            }
         }
     }
     for (size_t i = 0; i < n; i++) {
@@ -320,7 +341,7 @@ static void
 remember(struct vault *s, struct vault_folder *f, uint64_t changes)
 {
     struct vault_folder **at;
-    size_t n = 0;
+    size_t n = 0, files = 0;
 
     pthread_mutex_lock(&s->lock);
     if (changes != s->changes) {
@@ -332,8 +353,12 @@ remember(struct vault *s, struct vault_folder *f, uint64_t changes)
     s->changes = changes;
     f->next = s->folders;
     s->folders = f;
-    for (at = &s->folders; *at != NULL && n < FOLDERS_MAX; n++)
+    for (at = &s->folders; *at != NULL && n < FOLDERS_MAX; n++) {
+        files += (*at)->n;
+        if (n >= FOLDERS_MIN && files > FOLDERS_FILES)
+            break;
         at = &(*at)->next;
+    }
     while (*at != NULL) {
         f = *at;
         *at = f->next;
@@ -382,6 +407,17 @@ find_extents(
     extents_sort(out);
 }
 
+/* Under the lock: what is remembered, and not for too long; NULL. */
+static struct vault_folder *
+remembered(struct vault *s, const char *folder)
+{
+    struct vault_folder *f = s->folders;
+
+    while (f != NULL && strcmp(f->name, folder) != 0)
+        f = f->next;
+    return f != NULL && f->until_us > time_mono_us() ? f : NULL;
+}
+
 int
 vault_lookup(struct vault_conn *c, void *arg)
 {
@@ -389,20 +425,17 @@ vault_lookup(struct vault_conn *c, void *arg)
     struct vault *s = c->store;
     char *folder = vault_folder_of(want->name);
     const char *object = want->name + strlen(folder);
-    struct vault_folder *f = NULL;
+    struct vault_folder *f;
     uint64_t changes = changes_now(s);
-    bool known = false;
     int rc = 0;
 
     extents_free(&want->found);
     pthread_mutex_lock(&s->lock);
-    for (f = s->folders; f != NULL && !known && !want->fresh; f = f->next) {
-        known = strcmp(f->name, folder) == 0 && f->until_us > time_mono_us();
-        if (known)
-            find_extents(f, object, &want->found);
-    }
+    f = want->fresh ? NULL : remembered(s, folder);
+    if (f != NULL)
+        find_extents(f, object, &want->found);
     pthread_mutex_unlock(&s->lock);
-    if (!known) {
+    if (f == NULL) {
         f = folder_new(folder);
         if ((rc = read_folders(c, &f, 1)) == 0) {
             find_extents(f, object, &want->found);
@@ -412,6 +445,48 @@ vault_lookup(struct vault_conn *c, void *arg)
         }
     }
     free(folder);
+    return rc;
+}
+
+/* Read these; takes what is in f, and leaves NULLs. */
+static int
+learn(struct vault_conn *c, struct vault_folder **f, size_t n)
+{
+    uint64_t changes = changes_now(c->store);
+    int rc = read_folders(c, f, n);
+
+    for (size_t i = 0; i < n; i++) {
+        if (rc == 0)
+            remember(c->store, f[i], changes);
+        else
+            folder_free(f[i]);
+        f[i] = NULL;
+    }
+    return rc;
+}
+
+int
+vault_know_folders(struct vault_conn *c, const char *const *name, size_t n)
+{
+    struct vault_folder *f[BATCH];
+    size_t some = 0;
+    int rc = 0;
+
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        char *folder = vault_folder_of(name[i]);
+        bool known = some > 0 && strcmp(f[some - 1]->name, folder) == 0;
+
+        pthread_mutex_lock(&c->store->lock);
+        known = known || remembered(c->store, folder) != NULL;
+        pthread_mutex_unlock(&c->store->lock);
+        if (!known)
+            f[some++] = folder_new(folder);
+        free(folder);
+        if (some == BATCH || (i + 1 == n && some > 0)) {
+            rc = learn(c, f, some);
+            some = 0;
+        }
+    }
     return rc;
 }
 

@@ -362,7 +362,8 @@ vault_send(struct vault_conn *c, struct buf *b)
     }
     r = xcalloc(1, sizeof(*r));
     r->id = c->next_id++;
-    r->is_read = b->data[4] == SFTP_REQ_READ;
+    r->is_read =
+        b->data[4] == SFTP_REQ_READ || b->data[4] == SFTP_REQ_READDIR;
     be32(b->data, (uint32_t)(b->len - 4));
     be32(b->data + 5, r->id);
     *c->last = r;
