@@ -27,6 +27,9 @@ struct backup_info {
     uint32_t server_id;
     int lower_case_table_names;
     uint64_t tables, rows, row_bytes, parts, stored_bytes, warnings;
+    /* Of a catalogue only, and not in the note: what the manifest's final mark
+     * has. */
+    uint8_t digest[DIGEST_SIZE];
 };
 
 struct manifest_column {

@@ -70,6 +70,8 @@ read_backup(struct repo *r, const char *id, struct backup_info *out)
             backup_info_free(out);
             rc = err_set(ERR_VERIFY, "%s is of another backup", name);
         }
+        if (rc > 0)
+            memcpy(out->digest, mark.digest, DIGEST_SIZE);
         seal_mark_free(&mark);
         seal_header_free(&h);
     } else if (rc == 0 && h.size != 0) { /* there, but not closed */

@@ -18,9 +18,13 @@ load_file(struct repo *r, const char *path, bool strict)
 {
     const struct repo_file *f;
     uint64_t size;
-    int there = store_stat(r->store, REPO_FILE, &size);
+    int there;
 
-    if (there < 0)
+    r->chain = xcalloc(1, sizeof *r->chain);
+    there = repo_chain_load(r->store, strict, r->chain);
+    /* What is no file is told from what is not there. */
+    if (there < 0 ||
+        (there == 0 && store_stat(r->store, REPO_FILE, &size) < 0))
         return -1;
     if (there == 0) {
         err_set(ERR_NOREPO,
@@ -30,9 +34,6 @@ load_file(struct repo *r, const char *path, bool strict)
         return err_hint(
             "Check the path; \"pitr init\" makes a new repository.");
     }
-    r->chain = xcalloc(1, sizeof *r->chain);
-    if (repo_chain_load(r->store, strict, r->chain) < 0)
-        return -1;
     f = &r->chain->file[r->chain->n - 1];
     memcpy(r->id, f->id, sizeof r->id);
     memcpy(r->signer, f->signer, sizeof r->signer);

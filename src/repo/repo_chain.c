@@ -142,6 +142,10 @@ repo_chain_load(struct store *s, bool strict, struct repo_chain *out)
     memset(out, 0, sizeof *out);
     if (store_list(s, "", true, &l) < 0)
         return -1;
+    if (store_list_find(&l, REPO_FILE) == NULL) {
+        store_list_free(&l);
+        return 0;
+    }
     out->file = xcalloc(l.n + 1, sizeof *out->file);
     rc = load_one(s, REPO_FILE, &out->file[0]);
     out->n = rc == 0;
@@ -156,7 +160,7 @@ repo_chain_load(struct store *s, bool strict, struct repo_chain *out)
     else
         repo_chain_free(out);
     store_list_free(&l);
-    return rc;
+    return rc < 0 ? -1 : 1;
 }
 
 void

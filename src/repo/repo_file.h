@@ -74,8 +74,8 @@ struct repo_chain {
     struct repo_file *file; /* in order */
     size_t n;
 };
-/* strict: an object by that name that is none is ERR_VERIFY; otherwise it is
- * warned of. */
+/* 1; 0 where there is none; -1.  strict: an object by that name that is none is
+ * ERR_VERIFY; otherwise it is warned of. */
 int repo_chain_load(struct store *s, bool strict, struct repo_chain *out);
 void repo_chain_free(struct repo_chain *c);
 /* Who has to have signed the object of that name. */
