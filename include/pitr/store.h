@@ -47,6 +47,9 @@ struct store_sftp_conf {
 struct store *store_open_sftp(
     const char *url, const struct store_sftp_conf *conf);
 void store_close(struct store *s);
+/* So many threads are going to read at once: on a vault, connections for them
+ * are made from now on, while the first is in use.  A hint. */
+void store_warm(struct store *s, unsigned threads);
 const char *store_where(const struct store *s); /* for messages; borrowed */
 bool store_is_vault(const struct store *s); /* objects can be gone on with */
 

@@ -18,6 +18,7 @@ struct store_ops {
         struct store_list *out); /* need not sort */
     void (*prefetch)(void *impl, const char *const *name,
         size_t n); /* NULL: nothing to gain */
+    void (*warm)(void *impl, unsigned threads); /* NULL: nothing to gain */
     int (*room)(void *impl, struct store_room *out);
     int (*may_remove)(void *impl); /* NULL: nobody asks */
     void (*close)(void *impl);

@@ -71,6 +71,9 @@ cmd_repo_write(const struct conf_server *s)
     return repo_open(s->repository, s->name, s->signing_key);
 }
 
+/* Of the catalogue: the log, its indexes, the backups. */
+#define READERS 3
+
 /* A directory, or a vault as the section (may be NULL) says to reach it. */
 static struct repo *
 open_read(const struct common *c, const struct conf_server *s,
@@ -87,8 +90,10 @@ open_read(const struct common *c, const struct conf_server *s,
 
     if (strncmp(where, "sftp://", 7) != 0)
         return repo_open(where, server, NULL);
-    store = store_open_sftp(where, &ssh);
-    return store == NULL ? NULL : repo_open_store(store, server, NULL);
+    if ((store = store_open_sftp(where, &ssh)) == NULL)
+        return NULL;
+    store_warm(store, READERS);
+    return repo_open_store(store, server, NULL);
 }
 
 struct repo *

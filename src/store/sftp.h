@@ -68,6 +68,8 @@ struct vault {
     atomic_bool closing, warned_fsync;
     bool keeper_runs;
     pthread_t keeper;
+    pthread_t warm[SFTP_CONNS_MAX]; /* of the one who opened it */
+    unsigned warming;
     struct vault_conn conn[SFTP_CONNS_MAX];
     struct vault_folder *folders;
     struct vault_ahead *ahead;
@@ -104,6 +106,9 @@ struct vault_retry {
     unsigned times;
 };
 bool vault_retry(struct vault *s, struct vault_retry *r);
+/* Connect so many of them, each in a thread that ends then; once.  What fails
+ * is found again by who needs it. */
+void vault_warm(void *impl, unsigned connections);
 int vault_pool_start(struct vault *s);
 void vault_pool_stop(struct vault *s);
 

@@ -126,6 +126,7 @@ store_open_sftp(const char *url, const struct store_sftp_conf *conf)
         .remove = vault_remove,
         .list = vault_list,
         .prefetch = vault_prefetch,
+        .warm = vault_warm,
         .room = vault_room,
         .may_remove = vault_may_remove,
         .close = close_vault};

@@ -201,6 +201,33 @@ keeper(void *arg)
     return NULL;
 }
 
+static void *
+warm_one(void *arg)
+{
+    struct vault_conn *c = arg;
+
+    if (take_if_free(c)) {
+        if (c->channel == NULL && !c->store->closing)
+            (void)vault_connect(c, &(bool){false});
+        err_clear();
+        vault_leave(c);
+    }
+    return NULL;
+}
+
+void
+vault_warm(void *impl, unsigned connections)
+{
+    struct vault *s = impl;
+
+    if (s->warming > 0)
+        return;
+    for (unsigned i = 1; i < MIN(connections, s->conf.connections); i++)
+        if (pthread_create(
+                &s->warm[s->warming], NULL, warm_one, &s->conn[i]) == 0)
+            s->warming++;
+}
+
 int
 vault_pool_start(struct vault *s)
 {
@@ -234,6 +261,8 @@ vault_pool_stop(struct vault *s)
     pthread_mutex_unlock(&s->lock);
     if (s->keeper_runs)
         pthread_join(s->keeper, NULL);
+    for (; s->warming > 0; s->warming--)
+        pthread_join(s->warm[s->warming - 1], NULL);
     for (unsigned i = 0; i < SFTP_CONNS_MAX; i++) {
         struct vault_conn *c = &s->conn[i];
         struct err_saved *before;

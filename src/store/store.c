@@ -52,6 +52,13 @@ store_close(struct store *s)
     free(s);
 }
 
+void
+store_warm(struct store *s, unsigned threads)
+{
+    if (s->ops->warm != NULL)
+        s->ops->warm(s->impl, threads);
+}
+
 const char *
 store_where(const struct store *s)
 {
