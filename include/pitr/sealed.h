@@ -170,8 +170,8 @@ void seal_ends_mark(
  * checked, as by seal_read_header().  For the mark: seal_tail_mark(). */
 int seal_ends_take(const struct seal_ends *e, const struct seal_expect *want,
     bool known, struct seal_header *h);
-/* A mark, known to be authentic, that is at the end of an object of that size:
- * 0, or -1. */
+/* A mark, known to be authentic, that is at the end of an object of that size;
+ * without `self`.  0, or -1. */
 int seal_mark_known(
     const void *p, size_t n, uint64_t object_size, struct seal_mark *out);
 

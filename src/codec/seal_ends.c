@@ -105,7 +105,7 @@ int
 seal_mark_known(
     const void *p, size_t n, uint64_t object_size, struct seal_mark *out)
 {
-    if (seal_mark_decode(p, n, out) == 0 && out->offset + n == object_size)
+    if (seal_mark_take(p, n, out) == 0 && out->offset + n == object_size)
         return 0;
     seal_mark_free(out);
     return err_set(ERR_VERIFY, "its mark is of an object of another length");

@@ -330,7 +330,7 @@ seal_mark_encode(struct seal_mark *m, const uint8_t header[DIGEST_SIZE],
 }
 
 int
-seal_mark_decode(const uint8_t *p, size_t n, struct seal_mark *out)
+seal_mark_take(const uint8_t *p, size_t n, struct seal_mark *out)
 {
     struct cur c = cur_of(p, n);
     const uint8_t *b;
@@ -354,6 +354,14 @@ seal_mark_decode(const uint8_t *p, size_t n, struct seal_mark *out)
     if (cur_u32(&c) != n || c.bad)
         return err_set(ERR_VERIFY, "a mark in it is not valid");
     buf_add(&out->meta, b, len);
+    return 0;
+}
+
+int
+seal_mark_decode(const uint8_t *p, size_t n, struct seal_mark *out)
+{
+    if (seal_mark_take(p, n, out) < 0)
+        return -1;
     digest_of(p, n, out->self);
     return 0;
 }

@@ -59,6 +59,8 @@ void seal_mark_encode(struct seal_mark *m, const uint8_t header[DIGEST_SIZE],
     const struct signing_key *signer, struct buf *out);
 /* Its structure only.  0, or -1 with ERR_VERIFY. */
 int seal_mark_decode(const uint8_t *p, size_t n, struct seal_mark *out);
+/* The same without its own digest, for who has that. */
+int seal_mark_take(const uint8_t *p, size_t n, struct seal_mark *out);
 /* Its signature, over the header's digest and its n bytes p. */
 int seal_mark_check(const struct seal_header *h, const uint8_t *p, size_t n);
 

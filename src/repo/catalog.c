@@ -8,6 +8,7 @@
 #include "catalog_priv.h"
 #include "pitr/log.h"
 #include "pitr/mem.h"
+#include "pitr/pool.h"
 
 void
 catalog_free(struct catalog *c)
@@ -133,12 +134,47 @@ catalog_load_backups(struct repo *r, struct catalog *c)
     return rc;
 }
 
+struct loading {
+    struct repo *r;
+    struct catalog *c;
+};
+
+static int
+load_backups(void *arg, unsigned index)
+{
+    struct loading *l = arg;
+
+    (void)index;
+    return catalog_load_backups(l->r, l->c);
+}
+
+/* Backups and log at once, each in its own fields of c: afar each waits for
+ * round trips. */
+static int
+load_both(struct repo *r, struct catalog *c)
+{
+    struct loading l = {r, c};
+    struct pool *pool = pool_start(1, load_backups, &l);
+    struct err_saved *why = NULL;
+    int rc;
+
+    if (pool == NULL)
+        return -1;
+    if ((rc = catalog_load_log(r, c)) < 0)
+        why = err_take();
+    if (pool_join(pool) < 0) {
+        err_saved_free(why);
+        return -1;
+    }
+    return rc < 0 ? err_put(why) : 0;
+}
+
 struct catalog *
 catalog_load(struct repo *r)
 {
     struct catalog *c = xcalloc(1, sizeof *c);
 
-    if (catalog_load_backups(r, c) < 0 || catalog_load_log(r, c) < 0) {
+    if (load_both(r, c) < 0) {
         catalog_free(c);
         return NULL;
     }

@@ -22,17 +22,19 @@
 #define CHUNK STORE_PREFETCH_MAX
 /* What hides a vault's latency; its connections are as many. */
 #define VAULT_JOBS 4
+/* Indexes, while others are used for the listing. */
+#define INDEX_JOBS 2
+#define INDEX_CHUNK 48
 /* An object of this size is read as a whole. */
 #define SMALL ((uint64_t)96 << 10)
 
 struct ends {
     struct repo *r;
-    const struct index_list *index;
+    struct index_list *index;
     struct found *v;
     size_t n;
     size_t *todo; /* numbers of v, or of indexes */
     size_t todos, chunk;
-    struct index_file *file;
     int (*each)(struct ends *w, size_t i);
     const char *(*name)(struct ends *w, size_t i); /* to be read; NULL: none */
     atomic_size_t next;
@@ -83,24 +85,36 @@ worker(void *arg, unsigned index)
     return 0;
 }
 
-/* each(i) for all that are to be done. */
+/* each(i) for all that are to be done, by so many threads, that many at a
+ * time. */
 static int
-run(struct ends *w, int (*each)(struct ends *w, size_t i),
-    const char *(*name)(struct ends *w, size_t i))
+run_by(struct ends *w, int (*each)(struct ends *w, size_t i),
+    const char *(*name)(struct ends *w, size_t i), unsigned jobs, size_t chunk)
 {
-    bool vault = w->r->local_path == NULL;
-    unsigned jobs = vault ? VAULT_JOBS : pool_cpus();
-    size_t share = (w->todos + jobs - 1) / jobs, chunks;
+    size_t chunks = (w->todos + chunk - 1) / chunk;
 
     w->each = each;
     w->name = name;
-    w->chunk = vault ? CHUNK : MIN(MAX(share, (size_t)4), (size_t)CHUNK);
-    chunks = (w->todos + w->chunk - 1) / w->chunk;
+    w->chunk = chunk;
     atomic_init(&w->next, 0);
     if (chunks <= 1)
         return worker(w, 0);
     return pool_join(
         pool_start((unsigned)MIN(chunks, (size_t)jobs), worker, w));
+}
+
+static int
+run(struct ends *w, int (*each)(struct ends *w, size_t i),
+    const char *(*name)(struct ends *w, size_t i))
+{
+    unsigned jobs = w->r->local_path == NULL ? VAULT_JOBS : pool_cpus();
+    size_t share = (w->todos + jobs - 1) / jobs;
+
+    /* Of a vault less is not faster. */
+    return run_by(w, each, name, jobs,
+        w->r->local_path == NULL
+            ? CHUNK
+            : MIN(MAX(share, (size_t)4), (size_t)CHUNK));
 }
 
 /* --- from indexes --- */
@@ -114,8 +128,10 @@ index_at(struct ends *w, size_t i)
 static int
 load_index(struct ends *w, size_t i)
 {
-    if (index_load(
-            w->r, w->index->v[i].name, w->index->v[i].size, &w->file[i]) == 0)
+    struct index_listed *x = &w->index->v[i];
+
+    x->loaded = true;
+    if (index_load(w->r, x->name, x->size, &x->file) == 0)
         return 0;
     if (err_kind() != ERR_VERIFY)
         return -1;
@@ -132,13 +148,18 @@ by_listed(const void *key, const void *at)
     return strcmp(key, f->e->name);
 }
 
-/* Only what is listed with the length that its mark says. */
+/* Only what is listed with the length that its mark says.  Both are in order,
+ * so it is mostly the one after the last: *at. */
 static void
-use_entry(struct ends *w, const struct index_entry *x)
+use_entry(struct ends *w, const struct index_entry *x, size_t *at)
 {
-    struct found *f = bsearch(x->name, w->v, w->n, sizeof *f, by_listed);
+    struct found *f = *at < w->n && by_listed(x->name, &w->v[*at]) == 0
+        ? &w->v[*at]
+        : bsearch(x->name, w->v, w->n, sizeof *f, by_listed);
     struct cur c;
 
+    if (f != NULL)
+        *at = (size_t)(f - w->v) + 1;
     if (f == NULL || f->read)
         return;
     c = cur_of(x->mark, x->mark_len);
@@ -150,24 +171,63 @@ use_entry(struct ends *w, const struct index_entry *x)
     memcpy(f->link, x->link, DIGEST_SIZE);
 }
 
+/* Those of segments of these numbers that were not read yet. */
+static int
+load_indexes(struct ends *w, uint64_t low, uint64_t high)
+{
+    bool vault = w->r->local_path == NULL;
+
+    w->todos = 0;
+    for (size_t i = w->index->n; i-- > 0;)
+        if (!w->index->v[i].loaded && w->index->v[i].first <= high &&
+            w->index->v[i].last >= low)
+            w->todo[w->todos++] = i;
+    return run_by(w, load_index, index_at, vault ? INDEX_JOBS : pool_cpus(),
+        vault ? INDEX_CHUNK : 4);
+}
+
+int
+catalog_indexes(struct repo *r, struct index_list *out)
+{
+    struct ends w = {.r = r, .index = out};
+    uint64_t last = 0;
+    int rc = index_list_load(r, out);
+
+    for (size_t i = 0; i < out->n; i++)
+        last = MAX(last, out->v[i].last);
+    w.todo = xcalloc(out->n + 1, sizeof *w.todo);
+    if (rc == 0)
+        rc = load_indexes(&w, last - MIN(last, INDEX_AHEAD), last);
+    free(w.todo);
+    return rc;
+}
+
 static int
 read_indexes(struct ends *w)
 {
     uint64_t low = w->v[0].seq, high = w->v[w->n - 1].seq;
+    size_t at = 0;
 
-    w->todos = 0;
-    for (size_t i = 0; i < w->index->n; i++)
-        if (w->index->v[i].first <= high && w->index->v[i].last >= low)
-            w->todo[w->todos++] = i;
-    if (run(w, load_index, index_at) < 0)
+    if (load_indexes(w, low, high) < 0)
         return -1;
-    for (size_t i = 0; i < w->todos; i++) {
-        struct index_file *x = &w->file[w->todo[i]];
+    for (size_t i = 0; i < w->index->n; i++) {
+        const struct index_listed *x = &w->index->v[i];
 
-        for (size_t k = 0; k < x->n; k++)
-            use_entry(w, &x->v[k]);
+        if (x->first > high || x->last < low)
+            continue;
+        for (size_t k = 0; k < x->file.n; k++)
+            use_entry(w, &x->file.v[k], &at);
     }
     return 0;
+}
+
+/* Who looks at segments looks at lower ones next. */
+static void
+drop_indexes(struct ends *w)
+{
+    for (size_t i = 0; i < w->index->n; i++)
+        if (w->index->v[i].first >= w->v[0].seq)
+            index_file_free(&w->index->v[i].file);
 }
 
 /* --- from the objects --- */
@@ -325,6 +385,18 @@ take_object(struct repo *r, struct found *f, bool known)
     return rc;
 }
 
+/* What is not valid is told of when it is its turn. */
+static void
+take_state(struct found *f)
+{
+    const struct buf *note = &f->mark.meta;
+
+    f->has_state = f->has_mark &&
+        segment_state_parse(note->data, note->len, &f->info.state) == 0;
+    if (f->has_mark && !f->has_state)
+        err_clear();
+}
+
 /* known: by the link above; otherwise by its own signature. */
 static int
 take(struct repo *r, struct found *f, bool known)
@@ -348,6 +420,7 @@ take(struct repo *r, struct found *f, bool known)
     if (rc == 0) {
         f->info.name = xstrdup(f->e->name);
         memcpy(f->info.link, f->link, DIGEST_SIZE);
+        take_state(f);
         return 0;
     }
     segment_start_free(&f->info.start);
@@ -422,7 +495,7 @@ is_alone(const struct found *f)
 }
 
 int
-catalog_ends(struct repo *r, const struct index_list *index, bool all,
+catalog_ends(struct repo *r, struct index_list *index, bool all,
     const struct above *above, struct found *v, size_t n)
 {
     struct ends w = {.r = r, .index = index, .v = v, .n = n};
@@ -431,7 +504,6 @@ catalog_ends(struct repo *r, const struct index_list *index, bool all,
     if (n == 0)
         return 0;
     w.todo = xcalloc(MAX(n, index->n), sizeof *w.todo);
-    w.file = xcalloc(index->n + 1, sizeof *w.file);
     if (!all)
         rc = read_indexes(&w);
     select_those(&w, is_unread);
@@ -444,9 +516,7 @@ catalog_ends(struct repo *r, const struct index_list *index, bool all,
         rc = run(&w, check_own, NULL);
     if (rc == 0)
         rc = spread(&w, above);
-    for (size_t i = 0; i < index->n; i++)
-        index_file_free(&w.file[i]);
-    free(w.file);
+    drop_indexes(&w);
     free(w.todo);
     return rc;
 }

@@ -9,6 +9,7 @@
 #include "catalog_priv.h"
 #include "pitr/log.h"
 #include "pitr/mem.h"
+#include "pitr/pool.h"
 #include "repo_file.h"
 
 /* So many are looked at together: what they take is let go before the next. */
@@ -82,13 +83,16 @@ read_end(struct repo *r, struct found *all, uint64_t limit)
     struct seal_header h = {0};
     struct seal_mark mark = all->mark; /* taken */
     struct source *src;
+    bool has_state = all->has_state;
     int rc = all->has_mark;
 
-    all->has_mark = false;
+    all->has_mark = all->has_state = false;
     all->mark = (struct seal_mark){0};
     if (rc > 0 &&
         (limit == 0 ? !mark.final : mark.offset + mark.size != limit)) {
         seal_mark_free(&mark); /* more was added than counts */
+        segment_state_free(&f->state);
+        has_state = false;
         rc = 0;
     }
     f->closed = rc > 0 && mark.final;
@@ -103,7 +107,8 @@ read_end(struct repo *r, struct found *all, uint64_t limit)
     if (rc > 0) {
         f->size = mark.offset + mark.size;
         memcpy(f->digest, mark.digest, DIGEST_SIZE);
-        if (segment_state_parse(mark.meta.data, mark.meta.len, &f->state) < 0)
+        if (!has_state &&
+            segment_state_parse(mark.meta.data, mark.meta.len, &f->state) < 0)
             rc = err_wrap("%s", f->name);
         seal_mark_free(&mark);
     }
@@ -281,7 +286,7 @@ window(const struct named *l, size_t n)
 }
 
 static int
-read_window(struct repo *r, const struct index_list *index,
+read_window(struct repo *r, struct index_list *index,
     const struct named *l, size_t n, struct catalog *c)
 {
     struct segment_info *low =
@@ -322,17 +327,47 @@ turn_round(struct catalog *c)
     c->segments = kept;
 }
 
+/* The indexes are read while the log is listed. */
+struct beside {
+    struct repo *r;
+    struct index_list index;
+};
+
+static int
+read_beside(void *arg, unsigned index)
+{
+    struct beside *b = arg;
+
+    (void)index;
+    return catalog_indexes(b->r, &b->index);
+}
+
+static int
+list_log(struct repo *r, bool indexes, struct store_list *l, struct beside *b)
+{
+    struct pool *pool = NULL;
+    struct err_saved *why = NULL;
+    int rc;
+
+    *b = (struct beside){.r = r};
+    if (indexes && (pool = pool_start(1, read_beside, b)) == NULL)
+        return -1;
+    if ((rc = store_list(r->store, "binlog/", false, l)) < 0)
+        why = err_take();
+    if (pool != NULL && pool_join(pool) < 0 && rc == 0)
+        return -1;
+    return rc < 0 ? err_put(why) : 0;
+}
+
 int
 catalog_load_log(struct repo *r, struct catalog *c)
 {
-    struct index_list index = {0};
     struct store_list l = {0};
     struct named *v = NULL;
+    struct beside b;
     size_t left;
-    int rc = store_list(r->store, "binlog/", false, &l);
+    int rc = list_log(r, !c->signatures, &l, &b);
 
-    if (rc == 0 && !c->signatures)
-        rc = index_list_load(r, &index);
     left = rc == 0 ? l.n : 0;
     v = name_all(&l);
     c->segment = xcalloc(MAX(l.n, 1), sizeof *c->segment);
@@ -341,7 +376,7 @@ catalog_load_log(struct repo *r, struct catalog *c)
         size_t n = MIN(left, WINDOW);
 
         left -= n;
-        rc = read_window(r, &index, v + left, n, c);
+        rc = read_window(r, &b.index, v + left, n, c);
     }
     turn_round(c);
     for (size_t i = 1; i < c->segments; i++)
@@ -349,7 +384,7 @@ catalog_load_log(struct repo *r, struct catalog *c)
     for (size_t i = 0; i < c->segments; i++)
         c->breaks += c->segment[i].broken != NULL;
     free(v);
-    index_list_free(&index);
+    index_list_free(&b.index);
     store_list_free(&l);
     return rc;
 }

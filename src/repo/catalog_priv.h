@@ -21,9 +21,9 @@ struct found {
     bool checked; /* its own signature was looked at */
     bool known;   /* it is authentic */
     /* Then, unless there is a fault: */
-    struct segment_info info; /* name, start, link */
+    struct segment_info info; /* name, start, link; state of that mark: */
     struct seal_mark mark;    /* its final one, or the one that is linked */
-    bool has_mark;
+    bool has_mark, has_state;
     struct err_saved *fault; /* why it cannot be read */
 };
 void found_free(struct found *f); /* content */
@@ -41,8 +41,12 @@ struct above {
  * round trips.  Signatures are checked where no authentic header above vouches
  * for what was read; of all, where `all` says so.  -1 where reading failed.
  */
-int catalog_ends(struct repo *r, const struct index_list *index, bool all,
+int catalog_ends(struct repo *r, struct index_list *index, bool all,
     const struct above *above, struct found *v, size_t n);
+
+/* Lists the indexes, and reads those of the newest INDEX_AHEAD segments. */
+#define INDEX_AHEAD ((size_t)128 << 10)
+int catalog_indexes(struct repo *r, struct index_list *out);
 
 /* The header of an object and the mark at its end, as they stand, up to the
  * length that it was listed with.  -1, and nothing in out. */

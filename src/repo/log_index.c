@@ -238,8 +238,10 @@ index_load(
 void
 index_list_free(struct index_list *l)
 {
-    for (size_t i = 0; i < l->n; i++)
+    for (size_t i = 0; i < l->n; i++) {
+        index_file_free(&l->v[i].file);
         free(l->v[i].name);
+    }
     free(l->v);
     memset(l, 0, sizeof *l);
 }
@@ -257,10 +259,10 @@ index_list_load(struct repo *r, struct index_list *out)
         if (!index_name_parse(l.v[i].name, &first, &last))
             continue; /* not ours to judge */
         out->v = xgrow(out->v, out->n, &out->cap, sizeof *out->v);
-        out->v[out->n].name = xstrdup(l.v[i].name);
-        out->v[out->n].size = l.v[i].size;
-        out->v[out->n].first = first;
-        out->v[out->n++].last = last;
+        out->v[out->n++] = (struct index_listed){.name = xstrdup(l.v[i].name),
+            .size = l.v[i].size,
+            .first = first,
+            .last = last};
     }
     store_list_free(&l);
     return rc;

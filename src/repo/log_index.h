@@ -49,12 +49,15 @@ void index_file_free(struct index_file *f); /* content */
 /* As segment_index_update(), with so many in each. */
 int index_update(struct repo *r, size_t each, uint64_t *due);
 
-/* Those that there are. */
+/* Those that there are, as listed, and what was read of them. */
+struct index_listed {
+    char *name;
+    uint64_t size, first, last;
+    bool loaded; /* also where it turned out to be none: then it is empty */
+    struct index_file file;
+};
 struct index_list {
-    struct {
-        char *name;
-        uint64_t size, first, last;
-    } * v;
+    struct index_listed *v; /* by name: the oldest log first */
     size_t n, cap;
 };
 int index_list_load(struct repo *r, struct index_list *out);

@@ -232,7 +232,7 @@ repo_chain_signer(const struct repo_chain *c, const char *name)
 {
     size_t g = 0;
 
-    if (repo_chain_listed(c, name, &g) == NULL &&
+    if (c->n > 1 && repo_chain_listed(c, name, &g) == NULL &&
         strncmp(name, "binlog/", 7) == 0)
         g = log_pinned_by(c, name);
     return c->file[g > 0 ? g - 1 : c->n - 1].signer;

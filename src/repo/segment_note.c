@@ -11,6 +11,7 @@
 #define NOTE_VERSION 1
 #define NOTE_LINKED 2 /* of a header: the link follows */
 #define TEXT_MAX 4096 /* bytes of a text in a note */
+#define GTID_BYTES 16
 
 void
 segment_start_free(struct segment_start *s)
@@ -66,16 +67,23 @@ gtid_get(struct cur *c, struct gtid_pos *out)
 {
     uint32_t n = cur_u32(c);
 
+    if (n == 0 || n > cur_left(c) / GTID_BYTES) {
+        c->bad |= n > 0;
+        return;
+    }
+    /* As many as there are: a log has a hundred thousand of these. */
+    out->v = xmalloc(n * sizeof *out->v);
+    out->cap = n;
     for (uint32_t i = 0; i < n && !c->bad; i++) {
-        struct gtid g;
+        struct gtid *g = &out->v[i];
 
-        g.domain = cur_u32(c);
-        g.server = cur_u32(c);
-        g.seq = cur_u64(c);
-        if (i > 0 && g.domain <= out->v[out->n - 1].domain)
+        g->domain = cur_u32(c);
+        g->server = cur_u32(c);
+        g->seq = cur_u64(c);
+        if (i > 0 && g->domain <= g[-1].domain)
             c->bad = true;
-        if (!c->bad)
-            gtid_pos_set(out, &g);
+        else
+            out->n++;
     }
 }
 
