@@ -123,6 +123,12 @@ struct segment_tail {
     uint8_t link[DIGEST_SIZE];
 };
 int segment_tail_find(struct repo *r, struct segment_tail *out);
+/* What was found is durable since then: whose writer was killed may have left it
+ * in the system's memory only.  Of a local repository. */
+int segment_tail_sync(struct repo *r, const struct segment_tail *tail);
+/* Is the place at which it ends that of a transaction of its epoch?  False where
+ * that is only where the epoch begins, or where it cannot be told. */
+bool segment_tail_stored(struct repo *r, const struct segment_tail *tail);
 void segment_tail_free(struct segment_tail *t);
 
 /*

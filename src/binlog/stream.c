@@ -169,6 +169,7 @@ stream_free(struct stream *s)
     gtid_pos_free(&s->caught.missing);
     free(s->ack.file);
     free(s->ack.name);
+    free(s->before.file);
     for (size_t i = 0; i < ACKS_MAX; i++) {
         free(s->acks.v[i].file);
         free(s->acks.v[i].name);
@@ -188,8 +189,12 @@ stream_run(const struct stream_conf *conf, struct stream_report *out)
     memset(out, 0, sizeof *out);
     if (s.source.read_timeout_s == 0)
         s.source.read_timeout_s = ANSWER_S;
-    if (segment_tail_find(conf->repo, &s.tail) >= 0)
+    if (segment_tail_find(conf->repo, &s.tail) >= 0 &&
+        segment_tail_sync(conf->repo, &s.tail) == 0) {
+        s.stored =
+            s.tail.name != NULL && segment_tail_stored(conf->repo, &s.tail);
         rc = attempts(&s);
+    }
     stream_tell(&s, true);
     if (rc == 0 && conf->once && out->gaps > 0) {
         rc = err_set(ERR_GAP, "the binary log had %" PRIu64 " gap%s", out->gaps,

@@ -6,9 +6,11 @@
  * acknowledgement for all that a flush, or a vault, has made durable: the
  * server's group commit is kept.
  */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "pitr/log.h"
 #include "pitr/mem.h"
 #include "pitr/stop.h"
 #include "pitr/times.h"
@@ -57,6 +59,48 @@ wait_for_vaults(struct stream *s)
     a->pos = s->ack.pos;
     name = segment_place(s->writer, &a->size);
     set_text(&a->name, name);
+}
+
+/*
+ * A connection that was lost may have taken acknowledgements with it, and what
+ * they were for is not sent again: it is before our position.  So the end of
+ * what is durable is acknowledged once more, unasked.  The server compares a
+ * place only with what it waits for (sql/semisync_master.cc,
+ * report_reply_binlog()): one that is behind is passed over, and one that is
+ * not in its log counts as well, for all that ever comes before it.  Therefore
+ * only a place of which this server has told that its log has it, in the file
+ * with which it begins now, and that was begun when ours was.  Where it begins
+ * with a later file it takes all before for acknowledged by itself.
+ */
+int
+ack_before(struct stream *s, uint32_t created)
+{
+    const struct segment_tail *t = &s->tail;
+    const char *file = repl_file(s->repl);
+
+    if (!repl_acknowledges(s->repl) || s->from.cause != SEGMENT_NEXT ||
+        !s->stored || t->state.source_pos == 0 ||
+        !identity_same(&s->server, &t->start) ||
+        strcmp(t->state.source_file, file) != 0 ||
+        strcmp(t->start.source_file, file) != 0 ||
+        t->start.source_created != created)
+        return 0;
+    set_text(&s->before.file, file);
+    s->before.pos = t->state.source_pos;
+    s->before.since_us = time_mono_us();
+    return ack_before_settle(s);
+}
+
+int
+ack_before_settle(struct stream *s)
+{
+    struct ack *a = &s->before;
+
+    if (a->since_us == 0 || !s->agrees)
+        return 0;
+    a->since_us = 0;
+    log_debug("acknowledging %s up to byte %" PRIu64 " again", a->file, a->pos);
+    return repl_ack(s->repl, a->file, a->pos);
 }
 
 int
@@ -159,7 +203,7 @@ ack_settle(struct stream *s)
 void
 ack_forget(struct stream *s)
 {
-    s->ack.since_us = 0;
+    s->ack.since_us = s->before.since_us = 0;
     free(s->ack.name);
     s->ack.name = NULL;
     s->acks.n = 0;

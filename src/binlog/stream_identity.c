@@ -134,43 +134,55 @@ pos_agrees(const struct gtid_pos *theirs, const struct gtid_pos *ours,
     return true;
 }
 
-/* A place in a file that is there.  1, 0 with *why, 2: cannot be told, -1.
- * Offsets of files beyond 4 GiB come from 32-bit positions, and what was
- * skipped does not count: the place may be whole multiples further on. */
+/*
+ * The place as it is recorded, in a file of the server's list.  That list
+ * itself (SHOW BINARY LOGS) is not told while a group of commits waits for
+ * another that waits for us; this is (sql/sql_repl.cc,
+ * gtid_state_from_binlog_pos(), takes the lock of the list alone).  1, 0, 2: it
+ * knows no such place; -1.
+ */
 static int
-check_place(struct db *db, const struct segment_state *state, uint64_t size,
-    const struct gtid_pos *newest, char **why)
+check_place(struct db *db, const struct segment_state *state,
+    const struct gtid_pos *newest)
 {
     struct gtid_pos is = {0};
     bool known = false;
-    int rc = -1;
+    int rc =
+        pos_of_place(db, state->source_file, state->source_pos, &is, &known);
 
-    for (uint64_t pos = state->source_pos; pos <= size; pos += 1ull << 32) {
-        if (pos_of_place(db, state->source_file, pos, &is, &known) < 0)
-            goto out;
-        if (known && pos_agrees(&is, &state->gtid, newest)) {
-            rc = 1;
-            goto out;
-        }
-    }
-    if (state->source_pos <= size && !known) {
+    if (rc == 0)
+        rc = !known ? 2 : pos_agrees(&is, &state->gtid, newest);
+    gtid_pos_free(&is);
+    return rc;
+}
+
+/*
+ * The file is there, and the place in it has not what we have, or is unknown. 0
+ * with *why; 2: that cannot be told; -1.  Positions have 32 bits, in events as
+ * well as in the question: a larger file tells nothing.
+ */
+static int
+check_why(struct db *db, const struct segment_state *state, uint64_t size,
+    bool unknown, char **why)
+{
+    struct gtid_pos is = {0};
+    bool known = false;
+
+    if (size > UINT32_MAX)
+        return 2;
+    if (unknown && state->source_pos <= size) {
         /* No event ends there; or the server cannot read the file so. */
         if (pos_of_place(db, state->source_file, 4, &is, &known) < 0)
-            goto out;
-        if (!known) {
-            rc = 2;
-            goto out;
-        }
+            return -1;
+        gtid_pos_free(&is);
+        if (!known)
+            return 2;
     }
     *why = xasprintf("the server's file %s is not the one that was read up to "
                      "byte %" PRIu64 " (RESET MASTER, a restored server, or "
                      "the end of its log was lost in a crash)",
         state->source_file, state->source_pos);
-    rc = 0;
-
-out:
-    gtid_pos_free(&is);
-    return rc;
+    return 0;
 }
 
 int
@@ -179,18 +191,21 @@ identity_check_files(struct db *db, const struct segment_state *state,
 {
     struct db_result r = {0};
     const char *file = state->source_file, *last;
-    int rc = -1;
+    int rc = -1, at;
 
     if (state->source_pos == 0)
         return 2;
+    at = check_place(db, state, newest);
+    if (at == 1 || at < 0)
+        return at;
     if (db_query(db, &r, "SHOW BINARY LOGS") < 0)
         goto out;
     rc = 2;
     for (size_t i = 0; i < r.rows; i++) {
         if (strcmp(db_text(&r, i, 0), file) != 0)
             continue;
-        rc = check_place(
-            db, state, strtoull(db_text(&r, i, 1), NULL, 10), newest, why);
+        rc = check_why(
+            db, state, strtoull(db_text(&r, i, 1), NULL, 10), at == 2, why);
         goto out;
     }
     last = r.rows > 0 ? db_text(&r, r.rows - 1, 0) : "";
@@ -301,8 +316,10 @@ identity_check_log(struct db *db, const struct db_conf *waits,
         rc = waits != NULL
             ? check_files_soon(waits, &tail->state, &newest, later, why)
             : identity_check_files(db, &tail->state, &newest, why);
-    if (rc == 2)
-        rc = check_domains(&tail->state.gtid, &newest, &applied, !same, why);
+    if (rc == 2 &&
+        (rc = check_domains(&tail->state.gtid, &newest, &applied, !same, why)) >
+            0)
+        rc = 2;
 
 out:
     gtid_pos_free(&newest);

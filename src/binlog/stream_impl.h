@@ -88,7 +88,7 @@ struct stream {
     uint64_t event_us;     /* monotonic: the last event that is stored */
 
     struct segment_tail tail; /* of what is closed */
-    uint64_t index_due; /* see segment_index_update() */
+    uint64_t index_due;       /* see segment_index_update() */
     struct segment_writer *writer;
     struct group_state group;
     uint64_t begun_us;       /* monotonic: the open segment */
@@ -103,6 +103,7 @@ struct stream {
     struct caught caught;
     struct ack ack;
     struct acks acks;
+    struct ack before; /* see ack_before() */
     struct semisync semi;
     struct pace pace;
     uint64_t started_us; /* host's clock */
@@ -112,6 +113,10 @@ struct stream {
     bool streamed;       /* a connection was of use once */
     bool checked; /* the file that the server began with is the right one */
     bool placed;  /* and so is the place of its first transaction */
+    bool stored;  /* the log ends with a transaction, not only with the place
+                     where it was begun */
+    bool agrees;  /* the server has told that its log has the place where tail
+                     ends, with what ends there */
     struct later *later; /* what the server has not answered yet; NULL */
 };
 
@@ -145,9 +150,9 @@ void identity_free(struct identity *i);
 int identity_read(struct db *db, struct identity *out);
 bool identity_same(const struct identity *i, const struct segment_start *start);
 /* Can the log of the server go on where tail ends, as far as it can be known
- * before asking for it?  waits: of a server that may wait for us; or NULL.  1,
- * 2 where not all could be asked, with *later where it still is; 0 with *why
- * (owned); -1. */
+ * before asking for it?  waits: of a server that may wait for us; or NULL.  1:
+ * the same server has that place; 2: nothing speaks against it, with *later
+ * where the server has not told yet; 0 with *why (owned); -1. */
 int identity_check_log(struct db *db, const struct db_conf *waits,
     const struct identity *i, const struct segment_tail *tail,
     struct later **later, char **why);
@@ -183,6 +188,10 @@ const struct gtid_pos *stream_gtid(const struct stream *s);
 
 /* stream_ack.c: what the server waits for. */
 void ack_note(struct stream *s); /* the last event, if it wants one */
+/* The server begins with a file, created then: is what we had before durable,
+ * and may it wait for that?  -1: the connection's error. */
+int ack_before(struct stream *s, uint32_t created);
+int ack_before_settle(struct stream *s); /* once it has told its files */
 /* All that was noted is durable here.  -1: the connection's error. */
 int ack_flushed(struct stream *s);
 int ack_settle(struct stream *s); /* what the vaults have by now */

@@ -187,13 +187,16 @@ int
 origin_choose(struct stream *s)
 {
     const struct segment_tail *t = &s->tail;
+    int rc = 0;
 
+    s->agrees = false;
     if (t->name == NULL)
         return origin_first(s);
     if (s->gap == NULL &&
-        identity_check_log(
-            s->side, waits(s), &s->server, t, &s->later, &s->gap) < 0)
+        (rc = identity_check_log(
+             s->side, waits(s), &s->server, t, &s->later, &s->gap)) < 0)
         return -1;
+    s->agrees = rc == 1;
     if (s->gap != NULL)
         return origin_gap(s->side, &s->from, SEGMENT_GAP, t, s->gap);
     origin_set(

@@ -91,6 +91,8 @@ format_event(struct stream *s, const struct event *e)
         free(why);
         return OUTCOME_SOURCE;
     }
+    if (!s->checked && ack_before(s, e->timestamp) < 0)
+        return OUTCOME_SOURCE;
     s->checked = true;
     stream_is_back(s);
     if (stream_store_close(s) < 0 || stream_store_begin(s, e->timestamp) < 0)
@@ -138,7 +140,10 @@ later_settle(struct stream *s, uint64_t wait_us)
     free(why);
     later_free(s->later);
     s->later = NULL;
-    return rc <= 0 ? OUTCOME_SOURCE : OUTCOME_GO_ON;
+    s->agrees = rc == 1;
+    if (rc <= 0 || ack_before_settle(s) < 0)
+        return OUTCOME_SOURCE;
+    return OUTCOME_GO_ON;
 }
 
 static enum outcome

@@ -22,12 +22,11 @@ stream_gtid(const struct stream *s)
 static uint64_t
 start_pos(const struct stream *s)
 {
-    if (strcmp(s->from.file, repl_file(s->repl)) == 0)
-        return s->from.pos;
     if (s->from.cause == SEGMENT_NEXT &&
         !identity_same(&s->server, &s->tail.start))
-        return 0; /* another server's file; what is in it before is skipped */
-    return 4;
+        return 0; /* another server's file, whatever its name is; what is in it
+                     before is skipped */
+    return strcmp(s->from.file, repl_file(s->repl)) == 0 ? s->from.pos : 4;
 }
 
 static void
@@ -72,6 +71,8 @@ stream_store_begin(struct stream *s, uint32_t created)
     if (s->writer == NULL)
         goto out;
     s->report->segments++;
+    if (start.cause != SEGMENT_NEXT)
+        s->stored = false;
     s->begun_us = s->flushed_us = time_mono_us();
     s->dirty_since_us = 0;
     if (segment_is_gap(&start))
@@ -97,6 +98,7 @@ stream_store_event(struct stream *s, const struct event *e, int step)
     s->report->bytes += e->size;
     if (step == GROUP_END) {
         s->report->groups++;
+        s->stored = true;
         caught_group(&s->caught, &s->group.gtid.gtid);
     }
     return 0;

@@ -1,10 +1,13 @@
 /*
  * segment_tail.c -- where the archived log ends, found without a secret.
  */
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "pitr/file.h"
 #include "pitr/log.h"
 #include "pitr/mem.h"
 #include "pitr/segment.h"
@@ -12,6 +15,9 @@
 /* An aborted object holds a header, a Format_description and a mark at most.
  * What is larger and cannot be read was something once. */
 #define ABORTED_MAX (SEAL_HEADER_MAX + 2 * SEAL_META_MAX)
+
+/* How far segment_tail_stored() looks back; most segments have transactions. */
+#define STORED_LOOKS 100
 
 struct named {
     uint64_t seq;
@@ -136,4 +142,50 @@ out:
     store_list_free(&list);
     free(v);
     return rc;
+}
+
+int
+segment_tail_sync(struct repo *r, const struct segment_tail *tail)
+{
+    char *path, *folder;
+    int fd, rc = -1;
+
+    if (tail->name == NULL)
+        return 0;
+    path = xasprintf("%s/%s", r->local_path, tail->name);
+    folder = xstrndup(path, (size_t)(strrchr(path, '/') - path));
+    fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 || fdatasync(fd) < 0)
+        err_sys(ERR_FAILED, "cannot sync %s", path);
+    else
+        rc = dir_sync(folder);
+    if (fd >= 0)
+        close(fd);
+    free(folder);
+    free(path);
+    return rc;
+}
+
+bool
+segment_tail_stored(struct repo *r, const struct segment_tail *tail)
+{
+    struct segment_tail at = {0};
+    enum segment_cause cause = tail->start.cause;
+    bool stored = tail->state.groups > 0;
+    char *name = xstrdup(cause == SEGMENT_NEXT ? tail->start.prev_name : "");
+
+    for (int i = 0; i < STORED_LOOKS && !stored && name[0] != '\0'; i++) {
+        if (tail_read(r, name, &at) <= 0) {
+            err_clear();
+            break;
+        }
+        stored = at.state.groups > 0;
+        free(name);
+        name =
+            xstrdup(at.start.cause == SEGMENT_NEXT ? at.start.prev_name : "");
+        segment_tail_free(&at);
+    }
+    segment_tail_free(&at);
+    free(name);
+    return stored;
 }

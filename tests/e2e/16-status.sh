@@ -29,6 +29,17 @@ metric()
     grep -E "^pitr_$1[{ ]" "$T/pitr.prom" | sed 's/.* //'
 }
 
+dump_thread()
+{
+    sql "$SRC" "SELECT MAX(id) FROM information_schema.processlist
+        WHERE command = 'Binlog Dump'"
+}
+waits_alone()
+{
+    [ "$(sql "$SRC" "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS
+        WHERE VARIABLE_NAME = 'Rpl_semi_sync_master_wait_sessions'")" = 1 ]
+}
+
 vault_up
 source_server --rpl-semi-sync-master-wait-point=AFTER_SYNC \
     --rpl-semi-sync-master-timeout=800
@@ -84,6 +95,24 @@ said "vault .*NOT connected" "last failure" "ASYNCHRONOUS"
 vault_up
 # What it did not wait for is acknowledged late, and the next one in time.
 sql "$SRC" "INSERT INTO d.t VALUES (1011)"
+found 20
+
+say "a commit that the vault has only after its connection was lost"
+sql "$SRC" "SET GLOBAL rpl_semi_sync_master_timeout = 60000"
+vault_down
+begun=$SECONDS
+sql "$SRC" "INSERT INTO d.t VALUES (1012)" &
+waits=$!
+wait_until 10 waits_alone || fail "the commit does not wait"
+streamed
+sql "$SRC" "KILL $(dump_thread)"
+wait_until 10 grep -q "Lost connection" "$T/stream.log"
+process_lives "$waits" || fail "acknowledged without the vault"
+vault_up
+# No other commits; it does not wait for the timeout.
+wait "$waits" || fail "the commit failed"
+((SECONDS - begun < 30)) || fail "confirmed only after $((SECONDS - begun)) s"
+sql "$SRC" "SET GLOBAL rpl_semi_sync_master_timeout = 800"
 found 20
 
 say "the stream stands still: the server falls back, and it is seen"

@@ -488,6 +488,20 @@ not_acknowledged(struct lab *l, uint64_t *out)
         : 0;
 }
 
+/* Acknowledgements that the server has had. */
+static uint64_t
+acks(struct lab *l)
+{
+    uint64_t n;
+
+    assert_int_equal(
+        db_value_u64(l->db, &n,
+            "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS "
+            "WHERE VARIABLE_NAME='Rpl_semi_sync_master_get_ack'"),
+        1);
+    return n;
+}
+
 /* --- tests --- */
 
 static void
@@ -1234,6 +1248,21 @@ await_client(struct lab *l)
     return n;
 }
 
+/* Until the server knows that the stream has ended: at its next heartbeat, or
+ * when it is told. */
+static void
+await_no_client(struct lab *l)
+{
+    uint64_t n = 1;
+
+    for (int i = 0; i < 500 && n > 0; i++) {
+        kill_dump(l);
+        usleep(20000);
+        assert_int_equal(semisync_clients(l, &n), 0);
+    }
+    assert_int_equal(n, 0);
+}
+
 /* When the client has its answer, the transaction is durable here. */
 static void
 commit_acknowledged(struct lab *l)
@@ -1258,26 +1287,20 @@ test_semisync(void **state)
 {
     struct lab *l = *state;
     size_t from = now_in_log(l);
-    uint64_t yes;
 
     repo_make(l);
     sql(l, "SET GLOBAL rpl_semi_sync_master_timeout=10000");
     sql(l, "SET GLOBAL rpl_semi_sync_master_enabled=1");
     for (int run = 0; run < 3; run++) {
         stream_start(l, (struct run){.semisync = true, .flush_us = 60000000});
-        yes = await_client(l);
+        await_client(l);
         for (int i = 0; i < 20; i++)
             commit_acknowledged(l);
         if (run == 2) /* in good order, the last time */
             assert_int_equal(stream_end(l, SIGTERM), 0);
         else
             assert_int_equal(stream_end(l, SIGKILL), 128 + SIGKILL);
-        /* The server finds out at its next heartbeat, or is told. */
-        for (int i = 0; i < 500 && yes > 0; i++) {
-            kill_dump(l);
-            usleep(20000);
-            assert_int_equal(semisync_clients(l, &yes), 0);
-        }
+        await_no_client(l);
     }
     sql(l, "SET GLOBAL rpl_semi_sync_master_enabled=0");
     assert_int_equal(stream_once(l), 0);
@@ -1301,17 +1324,21 @@ commit_start(struct lab *l)
 }
 
 /* The stream comes when commits wait for it already, and hold up what it asks
- * the server about its files: it acknowledges first, and compares later. */
+ * the server about its files (purged: its own is not there any more, so that it
+ * needs their list): it acknowledges first, and compares later. */
 static void
-test_semisync_waiting(void **state)
+semisync_waiting(struct lab *l, bool purged)
 {
-    struct lab *l = *state;
-    size_t from = now_in_log(l);
+    size_t from;
     uint64_t start;
     pid_t pid[4];
 
     repo_make(l);
     assert_int_equal(stream_once(l), 0);
+    sql(l, "FLUSH BINARY LOGS");
+    if (purged)
+        purge_all(l);
+    from = now_in_log(l);
     sql(l, "SET GLOBAL rpl_semi_sync_master_timeout=20000");
     sql(l, "SET GLOBAL rpl_semi_sync_master_wait_point=AFTER_SYNC");
     sql(l, "SET GLOBAL rpl_semi_sync_master_enabled=1");
@@ -1332,6 +1359,95 @@ test_semisync_waiting(void **state)
 }
 
 static void
+test_semisync_waiting(void **state)
+{
+    semisync_waiting(*state, false);
+    semisync_waiting(*state, true);
+}
+
+/* A semi-synchronous stream that connects: how many acknowledgements does it
+ * give, while there is nothing new? */
+static uint64_t
+acks_of_connecting(struct lab *l)
+{
+    uint64_t before = acks(l), n = 0;
+
+    if (l->stream == 0)
+        stream_start(l, (struct run){.semisync = true, .flush_us = 60000000});
+    else
+        kill_dump(l);
+    usleep(100000); /* that one is gone */
+    await_client(l);
+    for (int i = 0; i < 20 && n == 0; i++) { /* at once, if at all */
+        usleep(20000);
+        n = acks(l) - before;
+    }
+    return n;
+}
+
+/* What was durable before a connection is acknowledged where it begins, as the
+ * last one may have been lost with an acknowledgement; but only to the server,
+ * and of the log, whose it is. */
+static void
+test_semisync_before(void **state)
+{
+    struct lab *l = *state;
+    char *set, *pos;
+
+    await_no_client(l);
+    sql(l, "SET GLOBAL rpl_semi_sync_master_timeout=60000");
+    sql(l, "SET GLOBAL rpl_semi_sync_master_enabled=1");
+    sql(l, "RESET MASTER");
+    repo_make(l);
+    /* A place where the log is begun: what is before it is not here. */
+    assert_int_equal(acks_of_connecting(l), 0);
+    assert_int_equal(acks_of_connecting(l), 0);
+    sql(l, "INSERT INTO d.t VALUES(100000002,'twin')");
+    assert_int_equal(acks_of_connecting(l), 1);
+    assert_int_equal(acks_of_connecting(l), 1);
+    /* As it is found in the repository. */
+    assert_int_equal(stream_end(l, SIGKILL), 128 + SIGKILL);
+    await_no_client(l);
+    assert_int_equal(acks_of_connecting(l), 1);
+    assert_int_equal(stream_end(l, SIGTERM), 0);
+    await_no_client(l);
+
+    /* Other files, in which the same GTID ends at the same place. */
+    sleep(1);
+    sql(l, "SET sql_log_bin=0");
+    sql(l, "DELETE FROM d.t WHERE a=100000002");
+    sql(l, "SET sql_log_bin=1");
+    sql(l, "SET GLOBAL rpl_semi_sync_master_enabled=0");
+    sql(l, "RESET MASTER");
+    sql(l, "INSERT INTO d.t VALUES(100000002,'twin')");
+    sql(l, "SET GLOBAL rpl_semi_sync_master_enabled=1");
+    assert_int_equal(acks_of_connecting(l), 0);
+    assert_int_equal(stream_end(l, SIGTERM), 0);
+    check_epoch(l, 2, "begun at another time");
+    await_no_client(l);
+
+    /* Another server that has taken over, and has a file of that name, too. */
+    assert_int_equal(db_value(l->db, &pos, "SELECT @@gtid_binlog_pos"), 1);
+    set = xasprintf("SET GLOBAL gtid_binlog_state='%s'", pos);
+    sql(l, "RESET MASTER");
+    sql(l, set);
+    sql(l, "SET GLOBAL server_id=8");
+    assert_int_equal(acks_of_connecting(l), 0);
+    assert_int_equal(acks_of_connecting(l), 0);
+    sql(l, "SET server_id=8");
+    sql(l, "INSERT INTO d.t VALUES(NULL,'taken over')");
+    sql(l, "SET server_id=7");
+    assert_int_equal(acks_of_connecting(l), 1);
+    assert_int_equal(stream_end(l, SIGTERM), 0);
+    check_epoch(l, 2, NULL);
+    sql(l, "SET GLOBAL server_id=7");
+    sql(l, "SET GLOBAL rpl_semi_sync_master_enabled=0");
+    await_no_client(l);
+    free(set);
+    free(pos);
+}
+
+static void
 weak_may_ask(struct lab *l, const char *times)
 {
     char *grant = xasprintf("GRANT BINLOG MONITOR, REPLICATION SLAVE ON *.* TO "
@@ -1344,6 +1460,37 @@ weak_may_ask(struct lab *l, const char *times)
     free(grant);
 }
 
+/* Commits of so many clients are durable here, and the server does not get to
+ * know, as the connection is lost in that moment.  With AFTER_SYNC the first
+ * waits for us, the second for that one, and the others for the second. */
+static void
+cut_before_ack(struct lab *l, size_t clients)
+{
+    size_t n = now_in_log(l), more = MIN(clients, 2u);
+    uint64_t start;
+    pid_t pid[8];
+    int status;
+
+    kill(l->stream, SIGSTOP);
+    assert_int_equal(waitpid(l->stream, &status, WUNTRACED), l->stream);
+    for (size_t i = 0; i < clients; i++)
+        pid[i] = commit_start(l);
+    for (int i = 0; i < 500 && now_in_log(l) < n + more; i++)
+        usleep(20000);
+    usleep(100000); /* all have come to where they wait */
+    assert_int_equal(now_in_log(l), n + more);
+    for (size_t i = 0; i < clients; i++)
+        assert_false(writer_ended(pid[i], WNOHANG));
+    start = time_mono_us();
+    kill(l->stream, SIGUSR1);
+    kill(l->stream, SIGCONT);
+    for (size_t i = 0; i < clients; i++)
+        writer_ended(pid[i], 0);
+    print_message("%zu waited for %llu ms\n", clients,
+        (unsigned long long)(time_mono_us() - start) / 1000);
+    assert_true(time_mono_us() - start < 20000000);
+}
+
 /* The acknowledging connection, or the one for questions, is lost while the
  * other lives; and the server refuses what it allowed before.  The stream goes
  * on, and no commit is answered that is not durable, or is given up. */
@@ -1351,24 +1498,17 @@ static void
 test_semisync_cut(void **state)
 {
     struct lab *l = *state;
-    size_t from = now_in_log(l), n;
+    size_t from = now_in_log(l);
     uint64_t before, after;
-    pid_t waits;
 
     repo_make(l);
     sql(l, "SET sql_log_bin=0");
     sql(l, "CREATE USER weak@localhost");
     weak_may_ask(l, "1000000");
-    sql(l, "SET GLOBAL rpl_semi_sync_master_timeout=20000");
+    sql(l, "SET GLOBAL rpl_semi_sync_master_timeout=60000");
     sql(l, "SET GLOBAL rpl_semi_sync_master_wait_point=AFTER_COMMIT");
     /* One of before, of which the server does not know that it is gone. */
-    for (int i = 0; i < 500; i++) {
-        assert_int_equal(semisync_clients(l, &before), 0);
-        if (before == 0)
-            break;
-        kill_dump(l);
-        usleep(20000);
-    }
+    await_no_client(l);
     sql(l, "SET GLOBAL rpl_semi_sync_master_enabled=1");
     stream_start(l,
         (struct run){.semisync = true, .flush_us = 60000000, .user = "weak"});
@@ -1376,16 +1516,12 @@ test_semisync_cut(void **state)
     assert_int_equal(not_acknowledged(l, &before), 0);
     commit_acknowledged(l);
 
-    /* It has the next one, but cannot say so: the one after that does. */
-    kill(l->stream, SIGUSR1);
-    usleep(20000);
-    n = now_in_log(l);
-    waits = commit_start(l);
-    for (int i = 0; i < 500 && now_in_log(l) == n; i++)
-        usleep(20000);
-    await_captured(l);
-    commit_acknowledged(l);
-    writer_ended(waits, 0);
+    /* It has what comes next, but cannot say so: it does once it is connected
+     * again, and no other commit has to come for that. */
+    cut_before_ack(l, 1);
+    sql(l, "SET GLOBAL rpl_semi_sync_master_wait_point=AFTER_SYNC");
+    cut_before_ack(l, 1);
+    cut_before_ack(l, 4);
 
     /* Its questions are refused, at once or after what a connection begins
      * with: what it need not ask for goes on. */
@@ -1632,16 +1768,19 @@ test_account(void **state)
     }
     /* It may not see the other replicas, which it does not need. */
     assert_int_equal(stream_once_as(l, run), 0);
-    for (size_t i = 0; i < NELEM(grants); i++) {
-        if (db_exec(l->db, "REVOKE %s ON *.* FROM weak@localhost", grants[i]) <
-            0)
-            fail_msg("%s", err_text());
-        assert_int_not_equal(stream_once_as(l, run), 0);
-    }
+    /* It goes on where its place is there.  The list of files it needs where
+     * that is not so. */
+    sql(l, "REVOKE BINLOG MONITOR ON *.* FROM weak@localhost");
+    assert_int_equal(stream_once_as(l, run), 0);
+    check_all(l, from);
+    sql(l, "FLUSH BINARY LOGS");
+    purge_all(l);
+    assert_int_not_equal(stream_once_as(l, run), 0);
+    sql(l, "REVOKE REPLICATION SLAVE ON *.* FROM weak@localhost");
+    assert_int_not_equal(stream_once_as(l, run), 0);
     sql(l, "DROP USER weak@localhost");
     assert_int_equal(stream_once(l), 0);
     check_epoch(l, 1, NULL);
-    check_all(l, from);
 }
 
 /* As it is asked by `stream_once` of an account that is allowed so many
@@ -1780,7 +1919,7 @@ test_identity(void **state)
     struct identity i, other = {.server_id = 7, .uid = "a", .version = ""};
     struct db_result r;
     const char *file;
-    char *gtid, *more;
+    char *gtid, *more, *path;
     uint64_t pos;
 
     sql(l, "RESET MASTER");
@@ -1819,6 +1958,18 @@ test_identity(void **state)
     same_log(l, &other, file, pos, more, "nothing of what");
     i.server_id = 8;
     same_log(l, &i, file, pos, more, "nothing of what");
+    i.server_id = 7;
+    /* A file after a transaction of gigabytes: places beyond 32 bits cannot be
+     * asked for, and one below may be a larger one of which a part is lost. */
+    sql(l, "FLUSH BINARY LOGS");
+    path = xasprintf("%s/data/%s", l->ts.dir, file);
+    assert_int_equal(truncate(path, (off_t)5 << 30), 0);
+    same_log(l, &i, file, pos, gtid, NULL);
+    same_log(l, &i, file, pos + ((uint64_t)1 << 32), gtid, NULL);
+    same_log(l, &i, file, pos, "0-7-2,5-7-1", NULL);
+    same_log(l, &i, file, pos, "77-7-1", "nothing of what");
+    sql(l, "RESET MASTER");
+    free(path);
     free(more);
     free(gtid);
     db_result_free(&r);
@@ -1865,6 +2016,7 @@ test_identity_later(void **state)
     int status;
 
     conf.connect_timeout_s = conf.read_timeout_s = 1;
+    sql(l, "INSERT INTO d.t VALUES(NULL,'last')");
     assert_int_equal(db_query(l->db, &r, "SHOW MASTER STATUS"), 0);
     assert_int_equal(db_value(l->db, &gtid, "SELECT @@gtid_binlog_pos"), 1);
     is.source_file = xstrdup(db_text(&r, 0, 0));
@@ -2012,6 +2164,7 @@ main(int argc, char **argv)
         cmocka_unit_test_teardown(test_stock_tool, after_each),
         cmocka_unit_test_teardown(test_semisync, after_each),
         cmocka_unit_test_teardown(test_semisync_waiting, after_each),
+        cmocka_unit_test_teardown(test_semisync_before, after_each),
         cmocka_unit_test_teardown(test_semisync_cut, after_each),
         cmocka_unit_test_teardown(test_incident, after_each),
         cmocka_unit_test_teardown(test_same_server_id, after_each),
