@@ -6,13 +6,16 @@
 
 #include "pitr/io.h"
 
+#define ZSTD_AUTO 0 /* a level: 1, or for rows what a sample says */
+
 /* Takes next (NULL gives NULL, so chains can be one expression).  level 1..19.
  * sink_flush() ends a zstd block, so that all written so far can be read. */
 struct sink *zstd_sink(struct sink *next, int level);
 /*
  * The same, for what is written in large pieces: each is a frame of its own,
- * or several of at most ZSTD_FRAME bytes, compressed from where it lies.  At
- * level 1, what would not become smaller by a careful search is not searched.
+ * or several of at most ZSTD_FRAME bytes, compressed from where it lies.  With
+ * ZSTD_AUTO it is the way to compress that is chosen by samples, and frames may
+ * go on over several pieces.
  */
 #define ZSTD_FRAME (1u << 20)
 struct sink *zstd_frames_sink(struct sink *next, int level);

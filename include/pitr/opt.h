@@ -18,7 +18,7 @@ enum opt_type {
     OPT_FLAG,     /* bool */
     OPT_STR,      /* const char * */
     OPT_UINT,     /* unsigned */
-    OPT_JOBS,     /* unsigned; "auto" is 0 */
+    OPT_AUTO,     /* unsigned; "auto" is 0 */
     OPT_SIZE,     /* uint64_t bytes: "64M", "1G" (powers of 1024) */
     OPT_DURATION, /* uint64_t microseconds: "500ms", "10s", "5m", "2h", "7d" */
     OPT_TIME,     /* uint64_t microseconds UTC; see time_parse() */

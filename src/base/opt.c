@@ -142,7 +142,7 @@ type_size(enum opt_type type)
     case OPT_FLAG:
         return sizeof(bool);
     case OPT_UINT:
-    case OPT_JOBS:
+    case OPT_AUTO:
         return sizeof(unsigned);
     case OPT_STR:
         return sizeof(const char *);

@@ -100,7 +100,7 @@ opt_set(
             return err_set(ERR_USAGE, "%s: the value is empty", where);
         *(const char **)field = value;
         return 0;
-    case OPT_JOBS:
+    case OPT_AUTO:
         if (strcmp(value, "auto") == 0) {
             *(unsigned *)field = 0;
             return 0;
@@ -108,7 +108,7 @@ opt_set(
         /* fall through */
     case OPT_UINT:
         if (set_number(row, value, where, NULL,
-                row->type == OPT_JOBS ? "a whole number, or auto"
+                row->type == OPT_AUTO ? "a whole number, or auto"
                                       : "a whole number",
                 &v) < 0)
             return -1;

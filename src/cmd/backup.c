@@ -20,10 +20,10 @@ struct backup {
 
 #define FIELD(f) offsetof(struct backup, f)
 static const struct opt backup_opts[] = {
-    {"jobs", 'j', OPT_JOBS, FIELD(jobs), NULL, 1, 64, "N",
+    {"jobs", 'j', OPT_AUTO, FIELD(jobs), NULL, 1, 64, "N",
         "connections that read (auto: as many as processors)", "jobs"},
-    {"level", 0, OPT_UINT, FIELD(level), "1", 1, 19, "N",
-        "compression level of zstd", "level"},
+    {"level", 0, OPT_AUTO, FIELD(level), "auto", 1, 19, "N",
+        "compression level of zstd (auto: what pays, by samples)", "level"},
     {"lock-wait", 0, OPT_DURATION, FIELD(lock_wait_us), "2s", 100000,
         3600000000ull, "TIME", "how long a lock may hold up writers at most",
         "lock_wait"},

@@ -70,7 +70,7 @@ static const struct opt restore_opts[] = {
     {"signer", 0, OPT_STR, FIELD(signer), NULL, 0, 0, "ed25519:...",
         "who must have signed the repository, as init printed it", "signer"},
     CMD_HEAD_OPTS(struct restore),
-    {"jobs", 'j', OPT_JOBS, FIELD(jobs), NULL, 1, 64, "N",
+    {"jobs", 'j', OPT_AUTO, FIELD(jobs), NULL, 1, 64, "N",
         "connections that load (auto: as many as processors)", "jobs"},
     {"ahead", 0, OPT_SIZE, FIELD(ahead_bytes), "512M", 1u << 20, 1ull << 40,
         "SIZE", "log that may wait on the target's disk during the replay",

@@ -41,7 +41,7 @@ static const struct opt stream_opts[] = {
         "segment_age"},
     {"retry", 0, OPT_DURATION, FIELD(retry_us), "30s", 100000, 3600000000ull,
         "TIME", "longest pause before connecting again", "retry"},
-    {"level", 0, OPT_UINT, FIELD(level), "1", 1, 19, "N",
+    {"level", 0, OPT_AUTO, FIELD(level), "auto", 1, 19, "N",
         "compression level of zstd", "level"},
     {"server-id", 0, OPT_UINT, FIELD(server_id), NULL, 1, UINT32_MAX, "N",
         "as a replica (chosen)", "server_id"},

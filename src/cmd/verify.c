@@ -34,7 +34,7 @@ static const struct opt verify_rows[] = {
     CMD_HEAD_OPTS(struct verify_opts),
     {"all", 'a', OPT_FLAG, FIELD(all), NULL, 0, 0, NULL,
         "also what was found good before and has not changed", NULL},
-    {"jobs", 'j', OPT_JOBS, FIELD(jobs), NULL, 1, 64, "N",
+    {"jobs", 'j', OPT_AUTO, FIELD(jobs), NULL, 1, 64, "N",
         "objects read at once (auto: as many as processors)", "jobs"},
     {"json", 0, OPT_FLAG, FIELD(json), NULL, 0, 0, NULL, "for scripts", NULL},
     {0}};

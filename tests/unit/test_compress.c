@@ -237,36 +237,117 @@ test_over_seal(void **state)
     assert_null(zstd_sink(NULL, 3));
     assert_null(unzstd_source(NULL, UNZSTD_FRAME));
     assert_null(zstd_frames_sink(NULL, 1));
-    assert_null(zstd_frames_sink(sink_to_buf(&back), 0));
+    assert_null(zstd_frames_sink(sink_to_buf(&back), 20));
     assert_null(zstd_sink(sink_to_buf(&back), 20));
     buf_free(&object);
     buf_free(&back);
     world_free(&w);
 }
 
-/* Digits, for which a hasty search does as well, and words, for which not. */
-static uint8_t *
-mixed_make(size_t n)
+static uint32_t
+chance(uint32_t *x)
 {
-    uint8_t *p = bytes_make(n);
+    *x = *x * 1103515245u + 12345;
+    return *x >> 8;
+}
+
+/* Digits: a hasty search finds what there is. */
+static void
+add_digits(struct buf *out, size_t n, uint32_t *x)
+{
+    for (size_t end = out->len + n; out->len < end;)
+        buf_fmt(out, "%06u-", chance(x) % 1000000);
+}
+
+/* Lines of a log: what can be found is in the line before. */
+static void
+add_log(struct buf *out, size_t n, uint32_t *x)
+{
+    for (size_t end = out->len + n; out->len < end;)
+        buf_fmt(out, "%u \"GET /item?id=%u HTTP/1.1\" 200 %u Mozilla/5.0\n",
+            chance(x) % 256, chance(x) % 100000, chance(x));
+}
+
+/* Texts of some hundred bytes, each of which comes again much later. */
+static void
+add_texts(struct buf *out, size_t n, uint32_t *x)
+{
+    for (size_t end = out->len + n; out->len < end;) {
+        uint32_t text = chance(x) % 1500;
+
+        for (int i = 0; i < 60; i++)
+            buf_fmt(out, "%x ", chance(&text) % 65536);
+    }
+}
+
+/* Written in pieces as a part's are, and read back. */
+static size_t
+frames(const struct buf *b, int level, struct buf *out)
+{
+    struct sink *s = zstd_frames_sink(sink_to_buf(out), level);
+    struct buf back = {0};
+
+    for (size_t at = 0; at < b->len; at += 1000000)
+        assert_int_equal(
+            sink_write(s, b->data + at, MIN(b->len - at, 1000000)), 0);
+    assert_int_equal(sink_flush(s), 0);
+    assert_int_equal(sink_finish(s), 0);
+    sink_free(s);
+    assert_int_equal(
+        expand(out->data, out->len, UNZSTD_FRAMES, SIZE_MAX, &back), 0);
+    assert_int_equal(back.len, b->len);
+    assert_memory_equal(back.data, b->data, b->len);
+    buf_free(&back);
+    return out->len;
+}
+
+/* What the samples choose, by what comes out. */
+static void
+test_search(void **state)
+{
+    static void (*const add[])(struct buf *, size_t, uint32_t *) = {
+        add_digits, add_log, add_texts};
+    struct buf all = {0}, out = {0};
     uint32_t x = 1;
 
-    for (size_t i = 0; i < n; i++) {
-        x = x * 1103515245u + 12345;
-        if (i / (3 * ZSTD_FRAME) % 2 == 0)
-            p[i] = (uint8_t)('0' + (x >> 16) % 10);
+    (void)state;
+    for (size_t i = 0; i < NELEM(add); i++) {
+        struct buf b = {0}, one = {0}, chosen = {0};
+        size_t level1, size;
+
+        add[i](&b, 2500000, &x);
+        level1 = frames(&b, 1, &one);
+        size = frames(&b, ZSTD_AUTO, &chosen);
+        if (i == 0) { /* hasty: other bytes, no more than a sample allows */
+            assert_memory_not_equal(one.data, chosen.data, MIN(level1, size));
+            assert_true(size < level1 + level1 / 50);
+        } else if (i == 1) {
+            assert_int_equal(size, level1);
+            assert_memory_equal(one.data, chosen.data, size);
+        } else {
+            assert_true(size < level1 - level1 / 10);
+        }
+        buf_free(&b);
+        buf_free(&one);
+        buf_free(&chosen);
     }
-    return p;
+    /* From each to each of them, which is seen before the next sample is due;
+     * within the part that it takes for text, at the cost of some frames. */
+    for (size_t i = 0; i < 9; i++)
+        add[i < 6 ? i % 3 : 8 - i](&all, i == 2 ? 10000000 : 1200000, &x);
+    frames(&all, ZSTD_AUTO, &out);
+    buf_free(&all);
+    buf_free(&out);
 }
 
 static void
 test_frames(void **state)
 {
-    size_t n = 10 * ZSTD_FRAME + 77;
-    uint8_t *p = mixed_make(n);
+    size_t n = 3 * ZSTD_FRAME + 77;
+    uint8_t *p = bytes_make(n);
 
     (void)state;
-    for (int level = 1; level <= 2; level++) {
+    for (int level = ZSTD_AUTO; level <= 2; level++) {
         struct buf out = {0}, back = {0};
         struct sink *s = zstd_frames_sink(sink_to_buf(&out), level);
 
@@ -275,7 +356,7 @@ test_frames(void **state)
         assert_int_equal(sink_write(s, p + 5, n - 5), 0);
         assert_int_equal(sink_finish(s), 0);
         sink_free(s);
-        assert_true(out.len < n / 2);
+        assert_true(out.len < n * 3 / 4);
         assert_int_equal(
             expand(out.data, out.len, UNZSTD_FRAMES, SIZE_MAX, &back), 0);
         assert_int_equal(back.len, n);
@@ -308,6 +389,7 @@ main(void)
         cmocka_unit_test(test_flush),
         cmocka_unit_test(test_damage),
         cmocka_unit_test(test_frames),
+        cmocka_unit_test(test_search),
         cmocka_unit_test(test_over_seal),
     };
 

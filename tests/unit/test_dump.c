@@ -15,6 +15,7 @@
 #include <stdatomic.h>
 #include <cmocka.h>
 
+#include "pitr/compress.h"
 #include "pitr/dump.h"
 #include "pitr/err.h"
 #include "pitr/file.h"
@@ -109,6 +110,7 @@ teardown(void **state)
 }
 
 static uint64_t lock_wait_us = 3000000;
+static int level = ZSTD_AUTO;
 
 static struct dump_conf
 dump_conf(unsigned jobs)
@@ -116,7 +118,7 @@ dump_conf(unsigned jobs)
     return (struct dump_conf){.source = &env.conf,
         .repo = env.repo,
         .jobs = jobs,
-        .level = 1,
+        .level = level,
         .lock_wait_us = lock_wait_us};
 }
 
@@ -467,6 +469,53 @@ test_kinds(void **state)
     free(gtid);
     check_objects(m);
     manifest_free(m);
+}
+
+/* What a backup stores of the table z.t that the statement fills, by samples
+ * and at level 1; both are read back. */
+static void
+stored(const char *fill, uint64_t size[2])
+{
+    sql("CREATE TABLE z.t (id INT PRIMARY KEY, c TEXT)");
+    sql(fill);
+    for (level = ZSTD_AUTO; level <= 1; level++) {
+        struct manifest *m = dump(1);
+
+        check_parts(m);
+        check_table(m, "z", "t");
+        size[level] = m->info.stored_bytes;
+        manifest_free(m);
+    }
+    level = ZSTD_AUTO;
+    sql("DROP TABLE z.t");
+}
+
+/* Rows for each way to compress (compress_frames.c). */
+static void
+test_compression(void **state)
+{
+    uint64_t size[2];
+
+    (void)state;
+    sql("CREATE DATABASE z");
+    stored("INSERT INTO z.t SELECT seq, TO_BASE64(UNHEX(CONCAT(SHA2(seq, 512),"
+           " SHA2(-seq, 512)))) FROM seq_1_to_8000",
+        size);
+    assert_true(size[0] != size[1]);
+    assert_true(size[0] < size[1] + size[1] / 50);
+    stored("INSERT INTO z.t SELECT seq, CONCAT('GET /item?id=',"
+           " FLOOR(RAND(1) * 1e5), ' HTTP/1.1 200 Mozilla/5.0 ',"
+           " FLOOR(RAND(2) * 1e9)) FROM seq_1_to_25000",
+        size);
+    assert_int_equal(size[0], size[1]);
+    stored("INSERT INTO z.t SELECT seq, CONCAT(MD5(seq % 500), "
+           "REPEAT(CONCAT_WS(' ', 'the backup of',"
+           " seq, 'came', seq * 31 % 1013, 'days after', MD5(seq), 'and every"
+           " row of it was where', seq % 511, 'had left it, '), 1 + seq % 6))"
+           " FROM seq_1_to_8000",
+        size);
+    assert_true(size[0] < size[1] - size[1] / 20);
+    sql("DROP DATABASE z");
 }
 
 /* Keys of every shape, over 64 MiB each: every row exactly once. */
@@ -1092,6 +1141,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_kinds),
+        cmocka_unit_test(test_compression),
         cmocka_unit_test(test_ranges),
         cmocka_unit_test(test_one_instant),
         cmocka_unit_test(test_without_transactions),
