@@ -27,6 +27,8 @@ struct store_ops {
 /* Takes impl; where is copied. */
 struct store *store_new(const struct store_ops *ops, void *impl,
     const char *where);
-void store_list_add(struct store_list *l, const char *name, uint64_t size);
+/* The first n bytes of name, below folder, which is "" or ends with "/". */
+void store_list_add(struct store_list *l, const char *folder, const char *name,
+    size_t n, uint64_t size);
 
 #endif

@@ -40,6 +40,12 @@ int local_lookup(
 /* A source over x, which is not empty.  Takes dir. */
 struct source *local_get_many(struct local *l, int dir, const char *name,
     const char *leaf, const struct extents *x, uint64_t offset);
+/* What a folder has is remembered from who reads it anyway: begun before the
+ * first name (NULL with errno), told of each, and taken after the last. */
+struct local_folder *local_folder_new(int dir, const char *name);
+void local_folder_see(struct local_folder *f, const char *file);
+void local_folder_take(struct local *l, struct local_folder *f);
+void local_folder_free(struct local_folder *f); /* instead of that */
 /* Put the objects of the folder that have extents into the list, with their
  * size as a whole.  0, or -1 with errno. */
 int local_list_extents(

@@ -29,14 +29,16 @@ struct local_folder {
     struct local_folder *next;
     char *name;
     ino_t ino;
-    struct timespec changed;
-    char **file; /* of extents other than the plain one */
+    struct timespec changed, begun; /* begun: to be read, by the same clock */
+    char **file;                    /* of extents other than the plain one */
     size_t n, cap;
 };
 
-static void
-folder_free(struct local_folder *f)
+void
+local_folder_free(struct local_folder *f)
 {
+    if (f == NULL)
+        return;
     for (size_t i = 0; i < f->n; i++)
         free(f->file[i]);
     free(f->file);
@@ -51,80 +53,114 @@ local_forget(struct local *l)
 
     while ((f = l->folders) != NULL) {
         l->folders = f->next;
-        folder_free(f);
+        local_folder_free(f);
     }
+}
+
+struct local_folder *
+local_folder_new(int dir, const char *name)
+{
+    struct local_folder *f;
+    struct stat st;
+
+    if (fstat(dir, &st) < 0)
+        return NULL;
+    f = xcalloc(1, sizeof(*f));
+    f->name = xstrdup(name);
+    f->ino = st.st_ino;
+    f->changed = st.st_mtim;
+    clock_gettime(CLOCK_REALTIME, &f->begun);
+    return f;
+}
+
+void
+local_folder_see(struct local_folder *f, const char *file)
+{
+    struct extent x;
+    size_t bytes;
+
+    if (strchr(file, '+') == NULL || !extent_parse(file, &bytes, &x))
+        return;
+    f->file = xgrow(f->file, f->n, &f->cap, sizeof(*f->file));
+    f->file[f->n++] = xstrdup(file);
 }
 
 /* Under the lock.  NULL with errno. */
 static struct local_folder *
-read_folder(int dir, const char *name, const struct stat *st)
+read_folder(int dir, const char *name)
 {
     /* A descriptor of its own: reading moves the place of a shared one. */
-    int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), saved;
     DIR *d = fd < 0 ? NULL : fdopendir(fd);
-    struct local_folder *f;
+    struct local_folder *f = NULL;
     struct dirent *e;
 
     if (d == NULL) {
+        saved = errno;
         if (fd >= 0)
             close(fd);
-        return NULL;
-    }
-    f = xcalloc(1, sizeof(*f));
-    f->name = xstrdup(name);
-    f->ino = st->st_ino;
-    f->changed = st->st_mtim;
-    while ((errno = 0, e = readdir(d)) != NULL) {
-        struct extent x;
-        size_t bytes;
-
-        if (strchr(e->d_name, '+') == NULL ||
-            !extent_parse(e->d_name, &bytes, &x))
-            continue;
-        f->file = xgrow(f->file, f->n, &f->cap, sizeof(*f->file));
-        f->file[f->n++] = xstrdup(e->d_name);
-    }
-    if (errno != 0) {
-        int saved = errno;
-
-        folder_free(f);
-        f = NULL;
-        closedir(d);
         errno = saved;
         return NULL;
     }
+    f = local_folder_new(dir, name);
+    while (f != NULL && (errno = 0, e = readdir(d)) != NULL)
+        local_folder_see(f, e->d_name);
+    saved = errno;
+    if (f != NULL && saved != 0) {
+        local_folder_free(f);
+        f = NULL;
+    }
     closedir(d);
+    errno = saved;
     return f;
+}
+
+/* Under the lock: in the place of what was remembered of it. */
+static void
+remember(struct local *l, struct local_folder *f)
+{
+    struct local_folder **at = &l->folders, *old;
+    size_t n = 0;
+
+    while ((old = *at) != NULL && strcmp(old->name, f->name) != 0 &&
+        n < FOLDERS_MAX) {
+        at = &old->next;
+        n++;
+    }
+    if (old != NULL) {
+        *at = old->next;
+        local_folder_free(old);
+    }
+    f->next = l->folders;
+    l->folders = f;
+}
+
+void
+local_folder_take(struct local *l, struct local_folder *f)
+{
+    pthread_mutex_lock(&l->lock);
+    remember(l, f);
+    pthread_mutex_unlock(&l->lock);
 }
 
 /* Under the lock: the folder as it is now, borrowed; NULL with errno. */
 static struct local_folder *
 look(struct local *l, int dir, const char *name)
 {
-    struct local_folder **at = &l->folders, *f;
-    struct timespec now;
+    struct local_folder *f = l->folders;
     struct stat st;
-    size_t n = 0;
 
     if (fstat(dir, &st) < 0)
         return NULL;
-    clock_gettime(CLOCK_REALTIME, &now);
-    for (; (f = *at) != NULL; at = &f->next, n++) {
-        if (strcmp(f->name, name) != 0 && n < FOLDERS_MAX)
-            continue;
-        if (strcmp(f->name, name) == 0 && f->ino == st.st_ino &&
-            f->changed.tv_sec == st.st_mtim.tv_sec &&
-            f->changed.tv_nsec == st.st_mtim.tv_nsec &&
-            now.tv_sec - st.st_mtim.tv_sec > TICK_S)
-            return f;
-        *at = f->next;
-        folder_free(f);
-        break;
-    }
-    if ((f = read_folder(dir, name, &st)) != NULL) {
-        f->next = l->folders;
-        l->folders = f;
-    }
+    while (f != NULL && strcmp(f->name, name) != 0)
+        f = f->next;
+    if (f != NULL && f->ino == st.st_ino &&
+        f->changed.tv_sec == st.st_mtim.tv_sec &&
+        f->changed.tv_nsec == st.st_mtim.tv_nsec &&
+        f->begun.tv_sec - st.st_mtim.tv_sec > TICK_S)
+        return f;
+    if ((f = read_folder(dir, name)) != NULL)
+        remember(l, f);
     return f;
 }
 
@@ -317,7 +353,7 @@ local_list_extents(
         if (rc == 0 && x.n > 0) {
             extents_pieces(&x, &p);
             if (i == out->n)
-                store_list_add(out, name, p.size);
+                store_list_add(out, "", name, strlen(name), p.size);
             else
                 out->v[i].size = p.size;
             pieces_free(&p);

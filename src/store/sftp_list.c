@@ -15,6 +15,7 @@
 #include "pitr/log.h"
 #include "pitr/mem.h"
 #include "pitr/times.h"
+#include "names.h"
 #include "sftp.h"
 
 #define REMEMBER_US (UINT64_C(2) * 1000000)
@@ -93,29 +94,29 @@ folder_text(const struct vault_folder *f)
     return f->name[0] == '\0' ? "its folder" : f->name;
 }
 
-static int
-by_entry_name(const void *a, const void *b)
+/* What extents are made of: letters and so on, and "+". */
+static bool
+is_ours(const char *p, size_t n)
 {
-    const struct entry *x = a, *y = b;
+    size_t i;
 
-    return strcmp(x->name, y->name);
+    if (n == 0 || n > 255 || p[0] == '.')
+        return false;
+    for (i = names_span(p, n); i < n && p[i] == '+';)
+        i += 1 + names_span(p + i + 1, n - i - 1);
+    return i == n;
 }
 
 static int
 add_entry(struct vault_conn *c, struct vault_folder *f, const uint8_t *p,
     size_t n, struct vault_attrs *a)
 {
-    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                  "abcdefghijklmnopqrstuvwxyz0123456789._-+";
     char *name, *path, *full;
     int status;
 
-    name = xstrndup((const char *)p, n);
-    if (n > 255 || name[0] == '.' || strlen(name) != n ||
-        name[strspn(name, allowed)] != '\0') {
-        free(name); /* not ours */
+    if (!is_ours((const char *)p, n))
         return 0;
-    }
+    name = xstrndup((const char *)p, n);
     if (!a->has_size || !a->has_mode) {
         full = xasprintf("%s%s", f->name, name);
         path = vault_path(c->store, full);
@@ -289,8 +290,7 @@ read_folders(struct vault_conn *c, struct vault_folder **f, size_t n)
         if (f[i]->open)
             vault_close_later(c, &f[i]->handle);
         f[i]->open = false;
-        if (f[i]->n > 1)
-            qsort(f[i]->v, f[i]->n, sizeof(*f[i]->v), by_entry_name);
+        names_sort(f[i]->v, f[i]->n, sizeof(*f[i]->v));
         f[i]->until_us =
             begun + REMEMBER_US + REMEMBER_TIMES * (time_mono_us() - begun);
     }
@@ -496,15 +496,17 @@ static void
 add_object(struct store_list *out, const char *folder, const char *object,
     size_t n, struct extents *x)
 {
-    char *name = xasprintf("%s%.*s", folder, (int)n, object);
-    struct pieces p;
+    struct pieces p = {0};
+    bool one = x->n == 1 && x->v[0].plain; /* as most are */
 
-    extents_sort(x);
-    extents_pieces(x, &p);
-    store_list_add(out, name, p.size);
+    if (!one) {
+        extents_sort(x);
+        extents_pieces(x, &p);
+    }
+    store_list_add(out, folder, object, n,
+        one ? MIN(x->v[0].size, (uint64_t)INT64_MAX) : p.size);
     pieces_free(&p);
     x->n = 0;
-    free(name);
 }
 
 static void
@@ -582,7 +584,7 @@ list_all(struct vault_conn *c, void *arg)
                     continue;
                 name = xasprintf("%s%s/", f->name, f->v[i].name);
                 if (l->flat)
-                    store_list_add(l->out, name, 0);
+                    store_list_add(l->out, "", name, strlen(name), 0);
                 else if (strlen(name) < 256)
                     queue_add(&q, &n, &cap, name);
                 free(name);

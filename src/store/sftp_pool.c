@@ -223,8 +223,8 @@ vault_warm(void *impl, unsigned connections)
     if (s->warming > 0)
         return;
     for (unsigned i = 1; i < MIN(connections, s->conf.connections); i++)
-        if (pthread_create(
-                &s->warm[s->warming], NULL, warm_one, &s->conn[i]) == 0)
+        if (pthread_create(&s->warm[s->warming], NULL, warm_one, &s->conn[i]) ==
+            0)
             s->warming++;
 }
 

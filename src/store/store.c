@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "names.h"
 #include "pitr/mem.h"
 #include "pitr/store_driver.h"
 
@@ -89,10 +90,7 @@ store_may_remove(struct store *s)
 static bool
 component_ok(const char *p, size_t n)
 {
-    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                  "abcdefghijklmnopqrstuvwxyz0123456789._-";
-
-    return n > 0 && p[0] != '.' && strspn(p, allowed) >= n;
+    return n > 0 && p[0] != '.' && names_span(p, n) == n;
 }
 
 /* Names below tmp/ are the drivers' own. */
@@ -214,14 +212,6 @@ check_prefix(const struct store *s, const char *prefix)
     return rc;
 }
 
-static int
-by_name(const void *a, const void *b)
-{
-    const struct store_entry *x = a, *y = b;
-
-    return strcmp(x->name, y->name);
-}
-
 /* A file that is in a store's directory without being an object (a lock, an
  * administrator's note) is not listed. */
 static void
@@ -261,19 +251,31 @@ store_list(
         return -1;
     }
     drop_strangers(&l);
-    if (l.n > 1)
-        qsort(l.v, l.n, sizeof(*l.v), by_name);
+    names_sort(l.v, l.n, sizeof(*l.v));
     *out = l;
     return 0;
 }
 
 void
-store_list_add(struct store_list *l, const char *name, uint64_t size)
+store_list_add(struct store_list *l, const char *folder, const char *name,
+    size_t n, uint64_t size)
 {
+    size_t before = strlen(folder);
+    char *full = xmalloc(before + n + 1);
+
+    memcpy(full, folder, before);
+    memcpy(full + before, name, n);
+    full[before + n] = '\0';
     l->v = xgrow(l->v, l->n, &l->cap, sizeof(*l->v));
-    l->v[l->n].name = xstrdup(name);
-    l->v[l->n].size = size;
-    l->n++;
+    l->v[l->n++] = (struct store_entry){.name = full, .size = size};
+}
+
+static int
+by_name(const void *a, const void *b)
+{
+    const struct store_entry *x = a, *y = b;
+
+    return strcmp(x->name, y->name);
 }
 
 const struct store_entry *

@@ -285,37 +285,51 @@ local_remove(void *impl, const char *name)
 static int list_folder(struct local *l, int fd, const char *prefix, bool flat,
     struct store_list *out);
 
-/* One entry of the folder that d reads. */
 static int
-list_entry(struct local *l, DIR *d, const char *prefix, const char *entry,
+list_below(struct local *l, int dir, const char *prefix, const char *entry,
+    struct store_list *out)
+{
+    char *name = xasprintf("%s%s/", prefix, entry);
+    int fd = openat(dir, entry, OPEN_DIR), rc = 0;
+
+    if (fd >= 0)
+        rc = list_folder(l, fd, name, false, out);
+    else if (errno != ENOENT)
+        rc = err_sys(ERR_FAILED, "cannot open %s/%s", l->path, name);
+    free(name);
+    return rc;
+}
+
+/* One entry of the folder dir. */
+static int
+list_entry(struct local *l, int dir, const char *prefix, const char *entry,
     bool flat, struct store_list *out)
 {
-    char *name = NULL;
     struct stat st;
-    int fd, rc = 0;
+    char *name;
 
     if (entry[0] == '.' || (prefix[0] == '\0' && strcmp(entry, LOCAL_TMP) == 0))
         return 0;
-    if (fstatat(dirfd(d), entry, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+    if (fstatat(dir, entry, &st, AT_SYMLINK_NOFOLLOW) < 0) {
         if (errno == ENOENT)
             return 0; /* removed meanwhile */
         return err_sys(ERR_FAILED, "%s/%s%s", l->path, prefix, entry);
     }
-    name = xasprintf("%s%s%s", prefix, entry, S_ISDIR(st.st_mode) ? "/" : "");
-    if (S_ISREG(st.st_mode) || (S_ISDIR(st.st_mode) && flat)) {
-        store_list_add(
-            out, name, flat && S_ISDIR(st.st_mode) ? 0 : (uint64_t)st.st_size);
-    } else if (S_ISDIR(st.st_mode)) {
-        fd = openat(dirfd(d), entry, OPEN_DIR);
-        if (fd >= 0)
-            rc = list_folder(l, fd, name, flat, out);
-        else if (errno != ENOENT)
-            rc = err_sys(ERR_FAILED, "cannot open %s/%s", l->path, name);
-    } else {
-        log_warn("%s/%s is not a regular file and was left out", l->path, name);
+    if (S_ISREG(st.st_mode)) {
+        store_list_add(out, prefix, entry, strlen(entry), (uint64_t)st.st_size);
+        return 0;
     }
-    free(name);
-    return rc;
+    if (S_ISDIR(st.st_mode) && !flat)
+        return list_below(l, dir, prefix, entry, out);
+    if (S_ISDIR(st.st_mode)) {
+        name = xasprintf("%s/", entry);
+        store_list_add(out, prefix, name, strlen(name), 0);
+        free(name);
+        return 0;
+    }
+    log_warn("%s/%s%s is not a regular file and was left out", l->path, prefix,
+        entry);
+    return 0;
 }
 
 /* Takes fd. */
@@ -324,12 +338,16 @@ list_folder(struct local *l, int fd, const char *prefix, bool flat,
     struct store_list *out)
 {
     DIR *d = fdopendir(fd);
+    struct local_folder *f = d == NULL ? NULL : local_folder_new(fd, prefix);
     struct dirent *e;
     int rc = 0;
 
-    if (d == NULL) {
+    if (f == NULL) {
         err_sys(ERR_FAILED, "cannot read %s/%s", l->path, prefix);
-        close(fd);
+        if (d != NULL)
+            closedir(d);
+        else
+            close(fd);
         return -1;
     }
     while (rc == 0) {
@@ -339,9 +357,14 @@ list_folder(struct local *l, int fd, const char *prefix, bool flat,
                 rc = err_sys(ERR_FAILED, "cannot read %s/%s", l->path, prefix);
             break;
         }
-        rc = list_entry(l, d, prefix, e->d_name, flat, out);
+        local_folder_see(f, e->d_name);
+        rc = list_entry(l, fd, prefix, e->d_name, flat, out);
     }
-    if (rc == 0 && local_list_extents(l, dirfd(d), prefix, out) < 0)
+    if (rc == 0)
+        local_folder_take(l, f);
+    else
+        local_folder_free(f);
+    if (rc == 0 && local_list_extents(l, fd, prefix, out) < 0)
         rc = err_sys(ERR_FAILED, "cannot read %s/%s", l->path, prefix);
     closedir(d);
     return rc;

@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../../src/store/names.h"
 #include "pitr/err.h"
 #include "pitr/file.h"
 #include "pitr/log.h"
@@ -549,6 +550,50 @@ test_threads(void **state)
     assert_int_equal(leftovers(), 0);
 }
 
+static int
+as_bytes(const void *a, const void *b)
+{
+    const struct store_entry *x = a, *y = b;
+
+    return strcmp(x->name, y->name);
+}
+
+/* Names that are alike for long, that end within the others, that are the same:
+ * in the order of strcmp(), each with what it had. */
+static void
+test_order(void **state)
+{
+    static const char *const part[] = {
+        "", "binlog/0001-", "0", "9", "a", "\xff", "-", "0000000", "00000000"};
+    struct store_entry v[700], want[NELEM(v)];
+
+    (void)state;
+    srand(7);
+    for (unsigned round = 0; round < 60; round++) {
+        size_t n = round < 3 ? round : (size_t)rand() % NELEM(v);
+        const char *common = round % 2 ? "binlog/0001-000000" : "";
+
+        for (size_t i = 0; i < n; i++) {
+            v[i].name = xasprintf("%s%s%s%s%d", common,
+                part[(size_t)rand() % NELEM(part)],
+                part[(size_t)rand() % NELEM(part)],
+                part[(size_t)rand() % NELEM(part)], rand() % 100);
+            v[i].size = strlen(v[i].name);
+        }
+        memcpy(want, v, n * sizeof *v);
+        qsort(want, n, sizeof *want, as_bytes);
+        for (int again = 0; again < 2; again++) {
+            names_sort(v, n, sizeof *v);
+            for (size_t i = 0; i < n; i++) {
+                assert_string_equal(v[i].name, want[i].name);
+                assert_int_equal(v[i].size, strlen(v[i].name));
+            }
+        }
+        for (size_t i = 0; i < n; i++)
+            free(v[i].name);
+    }
+}
+
 #define test(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int
@@ -569,6 +614,7 @@ main(void)
         test(test_killed),
         test(test_slow_writer),
         test(test_threads),
+        cmocka_unit_test(test_order),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
