@@ -89,9 +89,8 @@ holds_place(const struct segment_info *s, const struct backup_info *b)
 {
     const struct segment_state *end = &s->state;
 
-    if (s->start.server_id != b->server_id ||
-        strcmp(s->start.source_file, b->source_file) != 0 || !was_begun(s, b) ||
-        !holds_numbers(s, b))
+    if (s->start.server_id != b->server_id || !holds_numbers(s, b) ||
+        strcmp(s->start.source_file, b->source_file) != 0 || !was_begun(s, b))
         return false;
     /* Between two transactions are other events, and places among them. */
     if (gtid_pos_equal(&s->start.gtid, &b->gtid))
@@ -140,6 +139,10 @@ fit_at(const struct catalog *c, size_t first, size_t end, size_t i,
 {
     const struct segment_info *s = &c->segment[MIN(i, end - 1)];
 
+    /* Whatever is asked below, this is part of it; and it is all that there is
+     * to ask of most of a long log. */
+    if (i < end && !gtid_pos_covered(&s->start.gtid, &b->gtid))
+        return FIT_NOT;
     if (i < end && holds_place(s, b))
         return FIT_PLACE;
     if (s->start.server_id == b->server_id)
@@ -147,6 +150,17 @@ fit_at(const struct catalog *c, size_t first, size_t end, size_t i,
     if (i == end || !holds_numbers(s, b))
         return FIT_NOT;
     return was_begun(s, b) ? FIT_BEGUN : FIT_NUMBERS;
+}
+
+/* Is the log known to be whole up to that moment?  Mostly the newest segment
+ * tells. */
+static bool
+is_whole_until(const struct catalog *c, size_t first, size_t end, uint64_t us)
+{
+    for (size_t i = end; i-- > first;)
+        if (segment_whole_until(&c->segment[i].state) >= us)
+            return true;
+    return false;
 }
 
 /*
@@ -164,7 +178,8 @@ epoch_fit(const struct catalog *c, size_t first, size_t end,
     enum fit best = FIT_NOT;
 
     if (!gtid_pos_equal(&c->segment[end - 1].state.gtid, &b->gtid) &&
-        catalog_whole_until(c, first, end - first) + 1000000 <= b->snapshot_us)
+        b->snapshot_us >= 1000000 &&
+        !is_whole_until(c, first, end, b->snapshot_us - 1000000 + 1))
         return FIT_NOT;
     for (size_t i = first; i <= end; i++) {
         enum fit is = fit_at(c, first, end, i, b);
