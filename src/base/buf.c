@@ -232,10 +232,15 @@ cur_u24(struct cur *c)
     return (uint32_t)get_le(c, 3);
 }
 
+/* These two are most of what is read: compilers make one load of each. */
 uint32_t
 cur_u32(struct cur *c)
 {
-    return (uint32_t)get_le(c, 4);
+    const uint8_t *p = cur_bytes(c, 4);
+
+    return p == NULL ? 0
+                     : (uint32_t)p[0] | (uint32_t)p[1] << 8 |
+            (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
 uint64_t
@@ -247,7 +252,12 @@ cur_u48(struct cur *c)
 uint64_t
 cur_u64(struct cur *c)
 {
-    return get_le(c, 8);
+    const uint8_t *p = cur_bytes(c, 8);
+
+    return p == NULL ? 0
+                     : (uint64_t)p[0] | (uint64_t)p[1] << 8 |
+            (uint64_t)p[2] << 16 | (uint64_t)p[3] << 24 | (uint64_t)p[4] << 32 |
+            (uint64_t)p[5] << 40 | (uint64_t)p[6] << 48 | (uint64_t)p[7] << 56;
 }
 
 uint64_t

@@ -112,9 +112,8 @@ run(struct ends *w, int (*each)(struct ends *w, size_t i),
 
     /* Of a vault less is not faster. */
     return run_by(w, each, name, jobs,
-        w->r->local_path == NULL
-            ? CHUNK
-            : MIN(MAX(share, (size_t)4), (size_t)CHUNK));
+        w->r->local_path == NULL ? CHUNK
+                                 : MIN(MAX(share, (size_t)4), (size_t)CHUNK));
 }
 
 /* --- from indexes --- */

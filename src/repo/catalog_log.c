@@ -13,7 +13,7 @@
 #include "repo_file.h"
 
 /* So many are looked at together: what they take is let go before the next. */
-#define WINDOW ((size_t)32768)
+#define WINDOW ((size_t)16384)
 
 /*
  * Does the next one's link pass over this one?  Then it counted as nothing when
@@ -286,8 +286,8 @@ window(const struct named *l, size_t n)
 }
 
 static int
-read_window(struct repo *r, struct index_list *index,
-    const struct named *l, size_t n, struct catalog *c)
+read_window(struct repo *r, struct index_list *index, const struct named *l,
+    size_t n, struct catalog *c)
 {
     struct segment_info *low =
         c->segments == 0 ? NULL : &c->segment[c->segments - 1];

@@ -47,8 +47,6 @@ index_name_parse(const char *name, uint64_t *first, uint64_t *last)
 void
 index_file_free(struct index_file *f)
 {
-    for (size_t i = 0; i < f->n; i++)
-        free(f->v[i].name);
     free(f->v);
     buf_free(&f->plain);
     memset(f, 0, sizeof *f);
@@ -117,36 +115,48 @@ check_signature(const struct repo *r, const uint8_t *p, size_t n)
     return sign_check(p + signer, CONTEXT, p, n - SIGNATURE, p + n - SIGNATURE);
 }
 
+/* One entry, taken out of f->plain, in which its name is ended where the digest
+ * began that follows it. */
+static bool
+take_entry(struct index_file *f, struct cur *c, struct index_entry *e)
+{
+    uint32_t n = cur_u32(c);
+    const uint8_t *name = n <= NAME_BYTES ? cur_bytes(c, n) : NULL;
+    const uint8_t *header = cur_bytes(c, DIGEST_SIZE);
+    uint8_t mark[DIGEST_SIZE];
+
+    e->note_len = cur_u32(c);
+    e->note = cur_bytes(c, e->note_len);
+    e->mark_len = cur_u32(c);
+    e->mark = cur_bytes(c, e->mark_len);
+    if (c->bad || name == NULL || memchr(name, '\0', n) != NULL)
+        return false;
+    memcpy(e->header, header, DIGEST_SIZE);
+    e->name = (char *)f->plain.data + (name - f->plain.data);
+    e->name[n] = '\0';
+    digest_of(e->mark, e->mark_len, mark);
+    segment_link(e->name, e->header, e->note, e->note_len, mark, e->link);
+    return true;
+}
+
 static int
 take_entries(struct index_file *f)
 {
-    struct cur c = cur_of(f->plain.data, f->plain.len);
+    struct cur c;
 
-    while (!c.bad && cur_left(&c) > 0) {
-        struct index_entry *e;
-        const uint8_t *header;
-        uint8_t mark[DIGEST_SIZE];
+    /* Hundreds of them are kept at once. */
+    f->plain.data = xrealloc(f->plain.data, f->plain.len);
+    f->plain.cap = MAX(f->plain.len, 1);
+    c = cur_of(f->plain.data, f->plain.len);
+    while (cur_left(&c) > 0) {
+        struct index_entry e = {0};
 
+        if (!take_entry(f, &c, &e))
+            return err_set(ERR_VERIFY, "it is signed, but not valid");
         f->v = xgrow(f->v, f->n, &f->cap, sizeof *f->v);
-        e = &f->v[f->n];
-        memset(e, 0, sizeof *e);
-        if ((e->name = cur_lstr(&c, NAME_BYTES)) == NULL)
-            break;
-        f->n++;
-        if ((header = cur_bytes(&c, DIGEST_SIZE)) != NULL)
-            memcpy(e->header, header, DIGEST_SIZE);
-        e->note_len = cur_u32(&c);
-        e->note = cur_bytes(&c, e->note_len);
-        e->mark_len = cur_u32(&c);
-        e->mark = cur_bytes(&c, e->mark_len);
-        if (c.bad)
-            break;
-        digest_of(e->mark, e->mark_len, mark);
-        segment_link(e->name, e->header, e->note, e->note_len, mark, e->link);
+        f->v[f->n++] = e;
     }
-    return c.bad || cur_left(&c) > 0
-        ? err_set(ERR_VERIFY, "it is signed, but not valid")
-        : 0;
+    return 0;
 }
 
 static int

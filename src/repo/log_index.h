@@ -18,9 +18,9 @@
 #define INDEX_PLAIN_MAX ((size_t)128 << 20) /* of what is compressed in it */
 
 struct index_entry {
-    char *name;
+    char *name; /* of one that was read, borrowed from the file, as are: */
     uint8_t header[DIGEST_SIZE];
-    const uint8_t *note, *mark; /* of the header; borrowed from the file */
+    const uint8_t *note, *mark; /* of the header */
     size_t note_len, mark_len;
     uint8_t link[DIGEST_SIZE]; /* of all that */
 };
