@@ -181,10 +181,11 @@ epoch_fit(const struct catalog *c, size_t first, size_t end,
         b->snapshot_us >= 1000000 &&
         !is_whole_until(c, first, end, b->snapshot_us - 1000000 + 1))
         return FIT_NOT;
-    for (size_t i = first; i <= end; i++) {
+    /* Of equal ones the newest, and none is better than a place. */
+    for (size_t i = end + 1; i-- > first && best < FIT_PLACE;) {
         enum fit is = fit_at(c, first, end, i, b);
 
-        if (is == FIT_NOT || is < best)
+        if (is <= best)
             continue;
         best = is;
         *at = MIN(i, end - 1);
