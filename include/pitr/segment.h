@@ -167,20 +167,21 @@ int segment_index_update(struct repo *r, uint64_t *due);
 
 /* --- reading --- */
 
-/* A segment of the catalogue. */
+/* A segment of the catalogue.  There may be a hundred thousand, so what is asked
+ * of each comes first. */
 struct segment_info {
     char *name;
     uint64_t size;  /* bytes that count */
-    uint8_t digest[DIGEST_SIZE];
-    uint8_t link[DIGEST_SIZE]; /* what the next one's header should have */
-    bool closed;
-    bool indexed; /* from an index: the object itself was not looked at */
-    struct segment_start start;
-    struct segment_state state; /* at its end */
     /* Why what is before it in the catalogue is not what its link names, for
      * people: something is damaged or missing.  NULL where the link holds. */
     char *broken;
+    bool closed;
+    bool indexed; /* from an index: the object itself was not looked at */
     bool uncounted; /* while the log is being read */
+    struct segment_start start;
+    struct segment_state state; /* at its end */
+    uint8_t digest[DIGEST_SIZE];
+    uint8_t link[DIGEST_SIZE]; /* what the next one's header should have */
 };
 void segment_info_free(struct segment_info *s);
 

@@ -201,13 +201,24 @@ catalog_indexes(struct repo *r, struct index_list *out)
     return rc;
 }
 
+static bool
+is_missing(const struct index_list *l, uint64_t low, uint64_t high)
+{
+    for (size_t i = 0; i < l->n; i++)
+        if (!l->v[i].loaded && l->v[i].first <= high && l->v[i].last >= low)
+            return true;
+    return false;
+}
+
 static int
 read_indexes(struct ends *w)
 {
     uint64_t low = w->v[0].seq, high = w->v[w->n - 1].seq;
     size_t at = 0;
 
-    if (load_indexes(w, low, high) < 0)
+    /* Some of a vault cost as much time as many. */
+    if (is_missing(w->index, low, high) &&
+        load_indexes(w, low - MIN(low, INDEX_AHEAD), high) < 0)
         return -1;
     for (size_t i = 0; i < w->index->n; i++) {
         const struct index_listed *x = &w->index->v[i];

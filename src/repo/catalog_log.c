@@ -13,7 +13,7 @@
 #include "repo_file.h"
 
 /* So many are looked at together: what they take is let go before the next. */
-#define WINDOW ((size_t)16384)
+#define WINDOW ((size_t)8192)
 
 /*
  * Does the next one's link pass over this one?  Then it counted as nothing when
@@ -268,11 +268,10 @@ name_all(const struct store_list *l)
     return v;
 }
 
-static struct found *
-window(const struct named *l, size_t n)
+/* v is empty. */
+static void
+window(const struct named *l, struct found *v, size_t n)
 {
-    struct found *v = xcalloc(n, sizeof *v);
-
     for (size_t i = 0; i < n; i++) {
         v[i].e = l[i].e;
         v[i].seq = l[i].seq;
@@ -282,19 +281,18 @@ window(const struct named *l, size_t n)
             v[i].fault = err_take();
         }
     }
-    return v;
 }
 
 static int
 read_window(struct repo *r, struct index_list *index, const struct named *l,
-    size_t n, struct catalog *c)
+    struct found *v, size_t n, struct catalog *c)
 {
     struct segment_info *low =
         c->segments == 0 ? NULL : &c->segment[c->segments - 1];
-    struct found *v = window(l, n);
     struct above above = {0};
     int rc;
 
+    window(l, v, n);
     if (low != NULL)
         above = (struct above){low->name, &low->start};
     rc = catalog_ends(r, index, c->signatures, &above, v, n);
@@ -302,7 +300,6 @@ read_window(struct repo *r, struct index_list *index, const struct named *l,
         rc = judge(r, v, n, c);
     for (size_t i = 0; i < n; i++)
         found_free(&v[i]);
-    free(v);
     return rc;
 }
 
@@ -364,25 +361,28 @@ catalog_load_log(struct repo *r, struct catalog *c)
 {
     struct store_list l = {0};
     struct named *v = NULL;
+    struct found *found;
     struct beside b;
     size_t left;
     int rc = list_log(r, !c->signatures, &l, &b);
 
     left = rc == 0 ? l.n : 0;
     v = name_all(&l);
+    found = xcalloc(MIN(MAX(l.n, 1), WINDOW), sizeof *found);
     c->segment = xcalloc(MAX(l.n, 1), sizeof *c->segment);
     c->segments = 0;
     while (left > 0 && rc == 0) {
         size_t n = MIN(left, WINDOW);
 
         left -= n;
-        rc = read_window(r, &b.index, v + left, n, c);
+        rc = read_window(r, &b.index, v + left, found, n, c);
     }
     turn_round(c);
     for (size_t i = 1; i < c->segments; i++)
         check_link(&c->segment[i - 1], &c->segment[i]);
     for (size_t i = 0; i < c->segments; i++)
         c->breaks += c->segment[i].broken != NULL;
+    free(found);
     free(v);
     index_list_free(&b.index);
     store_list_free(&l);
