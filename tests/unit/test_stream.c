@@ -300,6 +300,9 @@ stream_child(struct lab *l, const struct run *run)
         _exit(99);
     conf.repo = r;
     rc = stream_run(&conf, &report);
+    if (run->file_limit != 0) /* for what is written about the test itself */
+        setrlimit(
+            RLIMIT_FSIZE, &(const struct rlimit){RLIM_INFINITY, RLIM_INFINITY});
     if (rc < 0)
         fprintf(stderr, "stream: %s\n", err_text());
     repo_close(r);
@@ -975,22 +978,30 @@ test_reset_master_live(void **state)
     reset_master_live(*state, false);
 }
 
-/* The server fails to log what it did: it says so, and that is a gap. */
+/* The server fails to log what it did. */
 static void
-test_incident(void **state)
+cause_incident(struct lab *l)
 {
     static const char lost[] =
         "INSERT INTO d.m SELECT REPEAT('x', 1000) FROM d.seq_1_to_500";
-    struct lab *l = *state;
-    size_t from = now_in_log(l);
 
-    repo_make(l);
-    assert_int_equal(stream_once(l), 0);
     sql(l, "CREATE TABLE d.m(a TEXT) ENGINE=MyISAM");
     sql(l, "SET GLOBAL max_binlog_stmt_cache_size=4096");
     sql_open(l);
     assert_int_equal(db_exec_bytes(l->db, lost, strlen(lost)), -1);
     sql(l, "SET GLOBAL max_binlog_stmt_cache_size=1048576");
+}
+
+/* It says so, and that is a gap. */
+static void
+test_incident(void **state)
+{
+    struct lab *l = *state;
+    size_t from = now_in_log(l);
+
+    repo_make(l);
+    assert_int_equal(stream_once(l), 0);
+    cause_incident(l);
     assert_int_equal(stream_once(l), ERR_GAP);
     assert_int_equal(stream_once(l), 0);
     sql(l, "DROP TABLE d.m");
@@ -1323,6 +1334,22 @@ commit_start(struct lab *l)
     _exit(0);
 }
 
+static void
+await_epoch(struct lab *l, uint32_t epoch)
+{
+    uint32_t is = 0;
+
+    for (int i = 0; i < 500 && is != epoch; i++) {
+        struct segment_tail t;
+
+        if (tail(l, &t) > 0)
+            is = t.start.epoch;
+        segment_tail_free(&t);
+        usleep(20000);
+    }
+    assert_int_equal(is, epoch);
+}
+
 /* The stream comes when commits wait for it already, and hold up what it asks
  * the server about its files (purged: its own is not there any more, so that it
  * needs their list): it acknowledges first, and compares later. */
@@ -1358,11 +1385,45 @@ semisync_waiting(struct lab *l, bool purged)
     check_all(l, from);
 }
 
+/* The log was lost and written anew: the last GTID that was read is there once
+ * more, and ends farther on.  The server tells so only when it waits no more,
+ * so that what it waited for is in; the gap says from where on that is in
+ * doubt. */
+static void
+semisync_rewritten(struct lab *l)
+{
+    pid_t pid[4];
+
+    sql(l, "RESET MASTER");
+    repo_make(l);
+    sql(l, "INSERT INTO d.t VALUES(NULL,'read')");
+    assert_int_equal(stream_once(l), 0);
+    /* Else it is seen by when the file was begun. */
+    sql(l, "FLUSH BINARY LOGS");
+    assert_int_equal(stream_once(l), 0);
+    sql(l, "RESET MASTER");
+    sql(l, "INSERT INTO d.t VALUES(NULL,REPEAT('written anew', 100))");
+    sql(l, "SET GLOBAL rpl_semi_sync_master_enabled=1");
+    for (size_t i = 0; i < NELEM(pid); i++)
+        pid[i] = commit_start(l);
+    usleep(300000);
+    stream_start(l, (struct run){.semisync = true, .flush_us = 60000000});
+    for (size_t i = 0; i < NELEM(pid); i++)
+        writer_ended(pid[i], 0);
+    sql(l, "INSERT INTO d.t VALUES(NULL,'after')");
+    sql(l, "SET GLOBAL rpl_semi_sync_master_enabled=0");
+    await_epoch(l, 2);
+    assert_int_equal(stream_end(l, SIGTERM), 0);
+    assert_int_equal(stream_once(l), 0);
+    check_epoch(l, 2, "what follows '0-7-1' in the segment before may be of");
+}
+
 static void
 test_semisync_waiting(void **state)
 {
     semisync_waiting(*state, false);
     semisync_waiting(*state, true);
+    semisync_rewritten(*state);
 }
 
 /* A semi-synchronous stream that connects: how many acknowledgements does it
@@ -1861,6 +1922,40 @@ test_repository_full(void **state)
     check_all(l, from);
 }
 
+/* The same where what is left of a segment is written at its end: it is cut,
+ * the server's next file comes, or an incident. */
+static void
+test_repository_full_at_end(void **state)
+{
+    struct lab *l = *state;
+    size_t from = now_in_log(l);
+    struct run run = {.file_limit = 30000};
+    int rc;
+
+    repo_make(l);
+    assert_int_equal(stream_once(l), 0);
+    for (int i = 0; i < 3; i++) {
+        sql(l, "FLUSH BINARY LOGS");
+        assert_int_equal(stream_once(l), 0);
+        run.segment_bytes = i == 0 ? 40000 : 0;
+        /* 40 kB that do not become less. */
+        sql(l,
+            "INSERT INTO d.t SELECT NULL, HEX(RANDOM_BYTES(1000)) FROM "
+            "d.seq_1_to_40");
+        if (i == 1)
+            sql(l, "FLUSH BINARY LOGS");
+        if (i == 2)
+            cause_incident(l);
+        assert_int_equal(stream_once_as(l, run), ERR_FAILED);
+        rc = stream_once(l);
+        assert_int_equal(rc, i == 2 ? ERR_GAP : 0);
+    }
+    sql(l, "DROP TABLE d.m");
+    assert_int_equal(stream_once(l), 0);
+    check_epoch(l, 2, "incident");
+    check_all(l, from);
+}
+
 /* A backup that cannot be read is no place to begin at: from now on. */
 static void
 test_backup_damaged(void **state)
@@ -1885,6 +1980,53 @@ test_backup_damaged(void **state)
     assert_false(backup_is_covered(l));
     free(path);
     free(away);
+}
+
+/* The first byte of a file, changed or changed back. */
+static void
+spoil(const char *path)
+{
+    int fd = open(path, O_RDWR);
+    uint8_t byte;
+
+    assert_true(fd >= 0);
+    assert_int_equal(pread(fd, &byte, 1, 0), 1);
+    byte ^= 0x55;
+    assert_int_equal(pwrite(fd, &byte, 1, 0), 1);
+    close(fd);
+}
+
+/* Files that the server itself cannot read: it is asked in vain, and that is no
+ * gap.  Once it can again the stream goes on, or is told of the gap. */
+static void
+test_unreadable(void **state)
+{
+    struct lab *l = *state;
+    char *path = xasprintf("%s/data/mb.000001", l->ts.dir);
+    size_t from;
+
+    sql(l, "RESET MASTER");
+    sql(l, "INSERT INTO d.t VALUES(NULL,'before')");
+    from = now_in_log(l);
+    repo_make(l);
+    spoil(path);
+    assert_int_equal(stream_once(l), ERR_FAILED); /* from now on */
+    spoil(path);
+    assert_int_equal(stream_once(l), 0);
+    sql(l, "INSERT INTO d.t VALUES(NULL,'after')");
+    assert_int_equal(stream_once(l), 0);
+    check_all(l, from);
+
+    sql(l, "RESET MASTER");
+    sql(l, "INSERT INTO d.t VALUES(NULL,'another log')");
+    sql(l, "FLUSH BINARY LOGS");
+    spoil(path);
+    assert_int_equal(stream_once(l), ERR_FAILED); /* from its oldest file on */
+    check_epoch(l, 1, NULL);
+    spoil(path);
+    assert_int_equal(stream_once(l), ERR_GAP);
+    check_epoch(l, 2, "is not the one");
+    free(path);
 }
 
 /* What was recorded, against what the server has: the same log, or not?  want:
@@ -1920,12 +2062,15 @@ test_identity(void **state)
     struct db_result r;
     const char *file;
     char *gtid, *more, *path;
-    uint64_t pos;
+    uint64_t pos, first;
 
     sql(l, "RESET MASTER");
     sql(l, "SET gtid_domain_id=5");
     sql(l, "INSERT INTO d.t VALUES(NULL,'another domain')");
     sql(l, "SET gtid_domain_id=0");
+    assert_int_equal(db_query(l->db, &r, "SHOW MASTER STATUS"), 0);
+    first = strtoull(db_text(&r, 0, 1), NULL, 10);
+    db_result_free(&r);
     sql(l, "INSERT INTO d.t VALUES(NULL,'last')");
     assert_int_equal(identity_read(l->db, &i), 0);
     assert_int_equal(db_query(l->db, &r, "SHOW MASTER STATUS"), 0);
@@ -1945,6 +2090,8 @@ test_identity(void **state)
     same_log(l, &i, file, pos, "0-7-1", "is not the one");
     /* A place before all, within an event, behind the end. */
     same_log(l, &i, file, 4, gtid, "is not the one");
+    same_log(l, &i, file, first, "5-7-1", NULL);
+    same_log(l, &i, file, first, gtid, "is not the one");
     same_log(l, &i, file, pos - 1, gtid, "is not the one");
     same_log(l, &i, file, pos + 1, gtid, "is not the one");
     /* A file that is gone; that is to come; of another name: by domains. */
@@ -1968,6 +2115,11 @@ test_identity(void **state)
     same_log(l, &i, file, pos + ((uint64_t)1 << 32), gtid, NULL);
     same_log(l, &i, file, pos, "0-7-2,5-7-1", NULL);
     same_log(l, &i, file, pos, "77-7-1", "nothing of what");
+    /* One that the server cannot read. */
+    assert_int_equal(truncate(path, (off_t)pos), 0);
+    same_log(l, &i, file, pos - 1, gtid, "is not the one");
+    spoil(path);
+    same_log(l, &i, file, pos - 1, gtid, NULL);
     sql(l, "RESET MASTER");
     free(path);
     free(more);
@@ -2172,6 +2324,8 @@ main(int argc, char **argv)
         cmocka_unit_test_teardown(test_account, after_each),
         cmocka_unit_test_teardown(test_refused, after_each),
         cmocka_unit_test_teardown(test_repository_full, after_each),
+        cmocka_unit_test_teardown(test_unreadable, after_each),
+        cmocka_unit_test_teardown(test_repository_full_at_end, after_each),
         cmocka_unit_test_teardown(test_backup_damaged, after_each),
         cmocka_unit_test_teardown(test_reset_master, after_each),
         cmocka_unit_test_teardown(test_reset_master_twin, after_each),
