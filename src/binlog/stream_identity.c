@@ -24,7 +24,7 @@
 #include "pitr/mem.h"
 #include "stream_impl.h"
 
-#define SOON_US 2000000
+#define SOON_US 1000000
 
 void
 identity_free(struct identity *i)

@@ -80,42 +80,69 @@ out:
     return rc < 0 ? -1 : 0;
 }
 
-/* After a gap: from the begin of the oldest file that is there. */
+/* Of a server that may wait for us. */
+static const struct db_conf *
+waits(const struct stream *s)
+{
+    return s->conf->semisync ? &s->source : NULL;
+}
+
+/* The name of the oldest file; "", which stands for it where a place is asked
+ * for, of a server that may wait for us, as it may not tell its list then. */
 static int
-origin_gap(struct db *db, struct origin *o, enum segment_cause cause,
-    const struct segment_tail *tail, const char *why)
+oldest_file(struct stream *s, char **name)
 {
     struct db_result r = {0};
-    char *was = gtid_pos_text(&tail->state.gtid), *is = NULL;
+    int rc = 0;
+
+    *name = NULL;
+    if (waits(s) == NULL &&
+        (rc = db_query(s->side, &r, "SHOW BINARY LOGS")) == 0)
+        *name = xstrdup(db_text(&r, 0, 0));
+    else if (rc == 0)
+        *name = xstrdup("");
+    db_result_free(&r);
+    return rc;
+}
+
+/* After a gap: from the begin of the oldest file that is there. */
+static int
+origin_gap(struct stream *s, enum segment_cause cause,
+    const struct segment_tail *tail, const char *why)
+{
+    struct origin *o = &s->from;
+    char *was = gtid_pos_text(&tail->state.gtid), *is = NULL, *file;
+    const char *of;
     int rc = -1;
 
-    if (db_query(db, &r, "SHOW BINARY LOGS") < 0)
+    if (oldest_file(s, &file) < 0)
         goto out;
-    origin_set(o, cause, db_text(&r, 0, 0), 4);
-    if ((rc = origin_read_gtid(db, o)) < 0)
+    origin_set(o, cause, file, 4);
+    if ((rc = origin_read_gtid(s->side, o)) < 0)
         goto out;
     if (rc == 0) {
         rc = err_set(ERR_FAILED,
             "%s: the server cannot tell the GTID position "
-            "at the begin of its file %s",
-            db_where(db), o->file);
+            "at the begin of its oldest file %s",
+            db_where(s->side), o->file);
         goto out;
     }
     is = gtid_pos_text(&o->gtid);
+    of = file[0] != '\0' ? "file " : "its oldest file";
     free(o->why);
     o->why = cause == SEGMENT_FIRST
         ? xasprintf("%.*s; the newest backup is at '%.*s', and the log is read "
-                    "from '%.*s' on (file %s)",
-              WHY_MAX, why, WHY_MAX, was, WHY_MAX, is, o->file)
+                    "from '%.*s' on (%s%s)",
+              WHY_MAX, why, WHY_MAX, was, WHY_MAX, is, of, o->file)
         : xasprintf("%.*s; it was read up to '%.*s', and is read again from "
-                    "'%.*s' on (file %s)",
-              WHY_MAX, why, WHY_MAX, was, WHY_MAX, is, o->file);
+                    "'%.*s' on (%s%s)",
+              WHY_MAX, why, WHY_MAX, was, WHY_MAX, is, of, o->file);
     rc = 0;
 
 out:
     free(was);
     free(is);
-    db_result_free(&r);
+    free(file);
     return rc;
 }
 
@@ -153,12 +180,6 @@ newest_backup(struct stream *s, struct segment_tail *out)
     return b != NULL;
 }
 
-static const struct db_conf *
-waits(const struct stream *s)
-{
-    return s->conf->semisync ? &s->source : NULL;
-}
-
 /* There is no log yet. */
 static int
 origin_first(struct stream *s)
@@ -172,7 +193,7 @@ origin_first(struct stream *s)
         rc = identity_check_log(
             s->side, waits(s), &s->server, &backup, &s->later, &s->gap);
     if (rc >= 0 && backup.name != NULL && s->gap != NULL) {
-        rc = origin_gap(s->side, &s->from, SEGMENT_FIRST, &backup, s->gap);
+        rc = origin_gap(s, SEGMENT_FIRST, &backup, s->gap);
     } else if (rc >= 0 && backup.name != NULL) {
         log_info("the log is begun at backup %s", backup.name);
         origin_set(&s->from, SEGMENT_FIRST, backup.state.source_file,
@@ -198,7 +219,7 @@ origin_choose(struct stream *s)
         return -1;
     s->agrees = rc == 1;
     if (s->gap != NULL)
-        return origin_gap(s->side, &s->from, SEGMENT_GAP, t, s->gap);
+        return origin_gap(s, SEGMENT_GAP, t, s->gap);
     origin_set(
         &s->from, SEGMENT_NEXT, t->state.source_file, t->state.source_pos);
     gtid_pos_copy(&s->from.gtid, &t->state.gtid);

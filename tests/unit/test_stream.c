@@ -4,6 +4,7 @@
  * transactions of the server's own files, byte for byte, none missing, none
  * twice.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -251,10 +252,13 @@ static bool not_its_own[FDS]; /* the test's, which it shares */
 static void
 mute(int sig)
 {
+    int before = errno;
+
     (void)sig;
     for (int fd = 0; fd < FDS; fd++)
         if (!not_its_own[fd])
             shutdown(fd, SHUT_WR); /* does nothing to what is no socket */
+    errno = before;
 }
 
 static void
@@ -1418,12 +1422,43 @@ semisync_rewritten(struct lab *l)
     check_epoch(l, 2, "what follows '0-7-1' in the segment before may be of");
 }
 
+/* The log is gone, and a new one waits for us: the gap is no reason to wait for
+ * what the server does not tell until we acknowledge. */
+static void
+semisync_gap(struct lab *l)
+{
+    uint64_t start;
+    pid_t pid[4];
+
+    sql(l, "RESET MASTER");
+    repo_make(l);
+    for (int i = 0; i < 5; i++)
+        sql(l, "INSERT INTO d.t VALUES(NULL,'read')");
+    assert_int_equal(stream_once(l), 0);
+    sql(l, "RESET MASTER");
+    sql(l, "SET GLOBAL rpl_semi_sync_master_enabled=1");
+    for (size_t i = 0; i < NELEM(pid); i++)
+        pid[i] = commit_start(l);
+    usleep(300000);
+    start = time_mono_us();
+    stream_start(l, (struct run){.semisync = true, .flush_us = 60000000});
+    for (size_t i = 0; i < NELEM(pid); i++)
+        writer_ended(pid[i], 0);
+    assert_true(time_mono_us() - start < 15000000);
+    sql(l, "INSERT INTO d.t VALUES(NULL,'after')");
+    sql(l, "SET GLOBAL rpl_semi_sync_master_enabled=0");
+    assert_int_equal(stream_end(l, SIGTERM), 0);
+    assert_int_equal(stream_once(l), 0);
+    check_epoch(l, 2, "is read again from '' on (its oldest file)");
+}
+
 static void
 test_semisync_waiting(void **state)
 {
     semisync_waiting(*state, false);
     semisync_waiting(*state, true);
     semisync_rewritten(*state);
+    semisync_gap(*state);
 }
 
 /* A semi-synchronous stream that connects: how many acknowledgements does it
@@ -1950,6 +1985,12 @@ test_repository_full_at_end(void **state)
         rc = stream_once(l);
         assert_int_equal(rc, i == 2 ? ERR_GAP : 0);
     }
+    /* Or it is flushed, by the clock. */
+    stream_start(l, (struct run){.file_limit = 30000});
+    sql(l,
+        "INSERT INTO d.t SELECT NULL, HEX(RANDOM_BYTES(1000)) FROM "
+        "d.seq_1_to_40");
+    assert_int_equal(stream_end(l, 0), ERR_FAILED);
     sql(l, "DROP TABLE d.m");
     assert_int_equal(stream_once(l), 0);
     check_epoch(l, 2, "incident");
