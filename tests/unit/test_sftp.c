@@ -899,6 +899,66 @@ fetched_ahead(void **state)
     store_close(s);
 }
 
+struct wide {
+    struct store *st;
+    const char *name[40];
+};
+
+/* One lists what takes many answers; another looks into many folders. */
+static int
+read_wide(void *arg, unsigned index)
+{
+    struct wide *w = arg;
+    struct store_list l;
+    size_t n = 0;
+
+    if (index == 0) {
+        if (store_list(w->st, "wide/", false, &l) < 0)
+            return -1;
+        for (size_t i = 0; i < l.n; i++)
+            n += l.v[i].size == 0 &&
+                (i == 0 || strcmp(l.v[i - 1].name, l.v[i].name) < 0);
+        store_list_free(&l);
+        return n == 1500 ? 0 : err_set(ERR_FAILED, "%zu of 1500", n);
+    }
+    store_prefetch(w->st, w->name, NELEM(w->name));
+    for (size_t i = 0; i < NELEM(w->name); i++)
+        if (check_sample(w->st, w->name[i], 0, 3) < 0)
+            return -1;
+    return 0;
+}
+
+/* By connections that were made before they were needed, or were not. */
+static void
+read_by_several(void **state)
+{
+    struct store_sftp_conf conf = sshserver_conf(&ss);
+    struct wide w;
+
+    (void)state;
+    assert_int_equal(sshserver_sh(&ss,
+                         "mkdir vault/wide && cd vault/wide && seq 1500 | "
+                         "xargs touch"),
+        0);
+    for (size_t i = 0; i < NELEM(w.name); i++) {
+        w.name[i] = xasprintf("folder/%zu/a", i);
+        put_sample(st, w.name[i], 3);
+    }
+    for (unsigned warm = 0; warm < 4; warm++) {
+        w.st = store_open_sftp(sshserver_url(&ss, ss.plain), &conf);
+        assert_non_null(w.st);
+        store_warm(w.st, warm);
+        assert_ok(pool_join(pool_start(2, read_wide, &w)));
+        store_close(w.st);
+    }
+    w.st = store_open_sftp(sshserver_url(&ss, ss.plain), &conf);
+    assert_non_null(w.st);
+    store_warm(w.st, 3);
+    store_close(w.st); /* nobody needed them */
+    for (size_t i = 0; i < NELEM(w.name); i++)
+        free((char *)w.name[i]);
+}
+
 /* The key is in an agent, and nowhere else that is told. */
 static void
 with_an_agent(void **state)
@@ -979,7 +1039,8 @@ main(void)
         cmocka_unit_test(what_is_not_there),
         cmocka_unit_test(through_a_bastion),
         cmocka_unit_test(over_ipv6_and_from_home),
-        cmocka_unit_test(fetched_ahead), cmocka_unit_test(with_an_agent),
+        cmocka_unit_test(fetched_ahead), cmocka_unit_test(read_by_several),
+        cmocka_unit_test(with_an_agent),
         cmocka_unit_test(the_server_starts_again)};
 
     if (!sshserver_installed()) {
