@@ -26,17 +26,35 @@
 #include "pitr/times.h"
 
 #define PERIOD_US 250000
+#define HOLD_MANY 50
 
+/*
+ * From *i on, as many tables as one statement takes (a join has 61 at most):
+ * the lock of each is kept until the transaction ends, no row is read.
+ */
 static int
-hold_table(struct dump *d, const struct dump_table *t)
+hold_tables(struct dump *d, size_t *i)
 {
-    char *name = db_name2(t->schema, t->name);
-    int rc = db_exec(d->holder,
-        "DO (SELECT COUNT(*) FROM (SELECT 1 FROM %s "
-        "LIMIT 0) t)",
-        name);
+    struct buf from = {0};
+    unsigned n = 0;
+    int rc = 0;
 
-    free(name);
+    for (; *i < d->tables && n < HOLD_MANY; (*i)++) {
+        const struct dump_table *t = &d->table[*i];
+        char *name;
+
+        if (t->locked || t->number == UINT32_MAX)
+            continue;
+        name = db_name2(t->schema, t->name);
+        buf_fmt(&from, "%s%s t%u", n > 0 ? ", " : "", name, n);
+        free(name);
+        n++;
+    }
+    if (n > 0)
+        rc = db_exec(d->holder,
+            "DO (SELECT COUNT(*) FROM (SELECT 1 FROM %s LIMIT 0) t)",
+            buf_cstr(&from));
+    buf_free(&from);
     return rc;
 }
 
@@ -60,15 +78,14 @@ dump_hold_take(struct dump *d)
         db_exec(d->holder, "START TRANSACTION READ ONLY") < 0)
         return -1;
     d->held = true;
-    for (size_t i = 0; i < d->tables; i++) {
-        const struct dump_table *t = &d->table[i];
-
-        if (t->locked || t->number == UINT32_MAX || hold_table(d, t) == 0)
+    for (size_t i = 0; i < d->tables;) {
+        if (hold_tables(d, &i) == 0)
             continue;
         if (db_errno(d->holder) != LOCK_WAIT_TIMEOUT &&
+            db_errno(d->holder) != DEADLOCK &&
             db_errno(d->holder) != NO_SUCH_TABLE)
             return -1;
-        log_debug("table %s.%s is being altered, or gone", t->schema, t->name);
+        log_debug("a table is being altered, or gone: %s", err_text());
         err_clear();
         dump_hold_release(d);
         return 0;
