@@ -366,13 +366,22 @@ tail(struct lab *l, struct segment_tail *t)
     return rc;
 }
 
+/* So many times slower is what is tested, as with a sanitizer. */
+static unsigned
+slow(void)
+{
+    const char *times = getenv("PITR_SLOW");
+
+    return times != NULL && atoi(times) > 1 ? (unsigned)atoi(times) : 1;
+}
+
 /* Wait until all that the server has now is durable. */
 static void
 await_captured(struct lab *l)
 {
     char *text;
     struct gtid_pos want = {0};
-    uint64_t until = time_mono_us() + 60000000;
+    uint64_t until = time_mono_us() + slow() * 60000000ull;
     bool there = false;
 
     assert_int_equal(db_value(l->db, &text, "SELECT @@gtid_binlog_pos"), 1);
@@ -587,7 +596,7 @@ test_durable_soon(void **state)
 static void
 await_reached(struct lab *l, uint64_t seq)
 {
-    uint64_t until = time_mono_us() + 60000000, is = 0;
+    uint64_t until = time_mono_us() + slow() * 60000000ull, is = 0;
 
     while (is < seq && time_mono_us() < until) {
         struct segment_tail t;
