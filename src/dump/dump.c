@@ -124,6 +124,13 @@ dump_pos_upto(const struct dump_pos *a, const struct dump_pos *b)
     return fa != fb ? fa < fb : a->offset <= b->offset;
 }
 
+bool
+dump_pos_same(const struct dump_pos *a, const struct dump_pos *b)
+{
+    return a->file != NULL && b->file != NULL &&
+        strcmp(a->file, b->file) == 0 && a->offset == b->offset;
+}
+
 int
 dump_pos_now(struct db *db, struct dump_pos *out)
 {
@@ -347,6 +354,7 @@ dump_free(struct dump *d)
     dump_objects_free(&d->accounts);
     dump_objects_free(&d->grants);
     gtid_pos_free(&d->before);
+    dump_pos_free(&d->before_at);
     dump_pos_free(&d->snapshot);
     dump_pos_free(&d->schema_at);
     dump_pos_free(&d->end_at);

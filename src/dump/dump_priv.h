@@ -91,7 +91,8 @@ struct dump {
     uint64_t doubt_s; /* not 0: a transaction was open when tables without
                          transactions were locked at that second */
 
-    struct gtid_pos before; /* the log, before the catalogue was read */
+    struct gtid_pos before;    /* the log, before the catalogue was read */
+    struct dump_pos before_at; /* its place; unknown if the log went on then */
     struct dump_pos snapshot, schema_at, end_at;
 
     struct dump_table *table;
@@ -135,6 +136,8 @@ void dump_warn(struct dump *d, const char *fmt, ...) PRINTF(2, 3);
 
 void dump_pos_set(struct dump_pos *p, const char *file, uint64_t offset);
 void dump_pos_free(struct dump_pos *p);
+/* Are both known, and one place? */
+bool dump_pos_same(const struct dump_pos *a, const struct dump_pos *b);
 /* Is a at or before b?  Also true where b is not known. */
 bool dump_pos_upto(const struct dump_pos *a, const struct dump_pos *b);
 /* Where the server's log ends now. */

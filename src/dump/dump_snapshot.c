@@ -230,13 +230,43 @@ take(struct dump *d)
         : 0;
 }
 
+/*
+ * Has nothing been logged from before the catalogue was read until now, after
+ * the snapshot?  Then the GTIDs of that time are the snapshot's.  The server
+ * counts a group as logged before it is committed, so the snapshot's own place
+ * would not tell: they could have been read in between.  1, 0, -1.
+ */
+static int
+log_is_quiet(struct dump *d)
+{
+    struct dump_pos now = {0};
+    int rc;
+
+    if (!dump_pos_same(&d->before_at, &d->snapshot))
+        return 0;
+    if (dump_pos_now(d->main, &now) < 0)
+        return -1;
+    rc = dump_pos_same(&d->before_at, &now);
+    dump_pos_free(&now);
+    return rc;
+}
+
+/* The server reads its file from the beginning for this, which may be a second
+ * for a file of a gigabyte. */
 static int
 gtid_of_snapshot(struct dump *d)
 {
     struct buf file = {0};
     char *text = NULL;
-    int rc = -1;
+    int rc = log_is_quiet(d);
 
+    if (rc < 0)
+        return -1;
+    if (rc == 1) {
+        gtid_pos_copy(&d->m->info.gtid, &d->before);
+        return 0;
+    }
+    rc = -1;
     db_quote(&file, d->snapshot.file, strlen(d->snapshot.file));
     if (db_value(d->main, &text, "SELECT BINLOG_GTID_POS(%s, %llu)",
             buf_cstr(&file), (unsigned long long)d->snapshot.offset) < 0)
@@ -260,18 +290,35 @@ out:
     return rc;
 }
 
+/* Where the log is: the GTIDs, and their place where it stood still. */
+static int
+note_before(struct dump *d)
+{
+    struct dump_pos after = {0};
+    char *text = NULL;
+    int rc = -1;
+
+    if (dump_pos_now(d->main, &d->before_at) == 0 &&
+        db_value(d->main, &text, "SELECT @@global.gtid_binlog_pos") >= 0 &&
+        dump_pos_now(d->main, &after) == 0)
+        rc = gtid_pos_parse(text != NULL ? text : "", &d->before);
+    if (!dump_pos_same(&d->before_at, &after))
+        dump_pos_free(&d->before_at);
+    dump_pos_free(&after);
+    free(text);
+    return rc;
+}
+
 /* Everything about the tables that can be read before anything is locked. */
 static int
 look_around(struct dump *d)
 {
-    char *text = NULL;
     int rc = -1;
 
-    if (db_value(d->main, &text, "SELECT @@global.gtid_binlog_pos") < 0)
+    if (note_before(d) < 0)
         return -1;
     d->table_busy = false;
-    if (gtid_pos_parse(text != NULL ? text : "", &d->before) == 0 &&
-        dump_tables_read(d) == 0 && !d->table_busy)
+    if (dump_tables_read(d) == 0 && !d->table_busy)
         rc = dump_units_make(d);
     if (rc < 0 &&
         (db_errno(d->main) == LOCK_WAIT_TIMEOUT ||
@@ -281,7 +328,6 @@ look_around(struct dump *d)
         err_set(ERR_FAILED, "definitions of tables change all the time");
         err_hint("Run the backup at a quieter time.");
     }
-    free(text);
     return rc;
 }
 

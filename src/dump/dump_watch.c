@@ -283,11 +283,16 @@ out:
     return rc;
 }
 
+/* The server looks for the place of a GTID in its file from the beginning, up
+ * to half a second and more: where nothing was logged there is nothing to read.
+ */
 int
 dump_watch(struct dump *d)
 {
     struct watch w = {.d = d, .end = &d->end_at};
 
+    if (dump_pos_same(&d->snapshot, &d->end_at))
+        return 0;
     return watch_run(&w, &d->m->info.gtid);
 }
 
@@ -298,7 +303,11 @@ dump_watch_early(struct dump *d)
     struct watch w = {.d = d, .early = true, .end = &now};
     int rc = -1;
 
-    if (dump_pos_now(d->main, &now) == 0 && watch_run(&w, &d->before) == 0)
+    if (dump_pos_now(d->main, &now) < 0)
+        return -1;
+    if (dump_pos_same(&d->before_at, &now))
+        rc = 1;
+    else if (watch_run(&w, &d->before) == 0)
         rc = w.changed ? 0 : 1;
     dump_pos_free(&now);
     return rc;
