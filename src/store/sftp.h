@@ -56,7 +56,7 @@ struct vault_conn {
     char why[256];     /* of the loss */
 };
 
-struct vault_folder; /* sftp_list.c */
+struct vault_folder; /* sftp_folder.h */
 struct vault_ahead;  /* sftp_ahead.c */
 
 struct vault {
