@@ -14,8 +14,7 @@ struct sink *zstd_sink(struct sink *next, int level);
 /*
  * The same, for what is written in large pieces: each is a frame of its own,
  * or several of at most ZSTD_FRAME bytes, compressed from where it lies.  With
- * ZSTD_AUTO it is the way to compress that is chosen by samples, and frames may
- * go on over several pieces.
+ * ZSTD_AUTO it is the way to compress that is chosen by samples.
  */
 #define ZSTD_FRAME (1u << 20)
 struct sink *zstd_frames_sink(struct sink *next, int level);

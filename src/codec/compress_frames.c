@@ -1,6 +1,6 @@
 /*
- * compress_frames.c -- zstd for rows: large pieces, each a frame or more, and
- * how thorough a search they are worth.
+ * compress_frames.c -- zstd for rows: large pieces, each a frame, and how
+ * thorough a search they are worth.
  */
 #include <stdlib.h>
 #include "compress_impl.h"
@@ -15,17 +15,15 @@
  *   find but the frequency of their bytes lose nothing by that, others become
  *   a quarter to twice as large.
  * - Plain: level 1.
- * - Thorough: level 2, whose table has four times as many entries, in frames
- *   that go on over the pieces, as it finds what is up to its window away.
- *   Takes a quarter to half longer, and is taken where a sample becomes smaller
- *   by 1/WORTH; texts become so by 7 to 20 per cent.  Level 3 takes half as
- *   long again for another three, and none of bench-shapes' texts.
+ * - Thorough: level 2, whose table has four times as many entries.  Takes a
+ *   tenth to two fifths longer, and is taken where a sample becomes smaller by
+ *   1/WORTH: texts by 5 to 12 per cent.  A frame that goes on over the pieces
+ *   finds another tenth, and takes as long again.
  */
 enum search { HASTY, PLAIN, THOROUGH, SEARCHES };
 
 #define HASTE 64
 #define THOROUGH_LEVEL 2
-#define THOROUGH_WINDOW 20 /* log of its bytes */
 #define WORTH 20
 
 #define SAMPLE ((size_t)128 << 10) /* enough to tell whether to be hasty */
@@ -40,7 +38,6 @@ struct zstd_frames {
     ZSTD_CCtx *ctx[SEARCHES]; /* NULL: not done, or not needed so far */
     enum search how;
     bool sampled; /* how is chosen by samples */
-    bool open;    /* the thorough search is inside of a frame */
     unsigned age; /* pieces since the last sample, 0 before the first */
     size_t ratio; /* of the first of these, in 1/1024 */
     uint8_t *out;
@@ -63,85 +60,36 @@ hasty_new(void)
     return NULL;
 }
 
-static ZSTD_CCtx *
-thorough_new(void)
-{
-    ZSTD_CCtx *ctx = zstd_context(THOROUGH_LEVEL);
-    size_t rc;
-
-    if (ctx == NULL)
-        return NULL;
-    rc = ZSTD_CCtx_setParameter(ctx, ZSTD_c_windowLog, THOROUGH_WINDOW);
-    if (!ZSTD_isError(rc))
-        return ctx;
-    zstd_failed(rc);
-    ZSTD_freeCCtx(ctx);
-    return NULL;
-}
-
-/* Into the frame that is open, so that all of p can be read.  The size of what
- * came out; *rc is -1 where zstd or the sink failed. */
-static size_t
-frame_go_on(struct zstd_frames *z, const uint8_t *p, size_t n,
-    ZSTD_EndDirective how, int *rc)
-{
-    ZSTD_inBuffer in = {p, n, 0};
-    size_t left, size = 0;
-
-    z->open = how != ZSTD_e_end;
-    do {
-        ZSTD_outBuffer out = {z->out, z->cap, 0};
-
-        left = ZSTD_compressStream2(z->ctx[THOROUGH], &out, &in, how);
-        if (ZSTD_isError(left))
-            *rc = zstd_failed(left);
-        else if (out.pos > 0)
-            *rc = sink_write(z->next, z->out, out.pos);
-        size += out.pos;
-    } while (*rc == 0 && left > 0);
-    return size;
-}
-
+/* Into out. */
 static int
-frame_end(struct zstd_frames *z)
-{
-    int rc = 0;
-
-    if (z->open)
-        frame_go_on(z, NULL, 0, ZSTD_e_end, &rc);
-    return rc;
-}
-
-static int
-sample_size(struct zstd_frames *z, enum search how, const uint8_t *p, size_t n,
+frame_size(struct zstd_frames *z, enum search how, const uint8_t *p, size_t n,
     size_t *size)
 {
     *size = ZSTD_compress2(z->ctx[how], z->out, z->cap, p, n);
     return ZSTD_isError(*size) ? zstd_failed(*size) : 0;
 }
 
-/* Which of them, for what is like this?  A thorough search sees further than
- * the little that does for the others. */
+/* Which of them, for what is like this?  A thorough search finds more in a
+ * whole frame than in the little that does for the others. */
 static int
 choose(struct zstd_frames *z, const uint8_t *p, size_t n)
 {
     size_t hasty, plain, thorough;
 
     z->age = 0;
-    if (frame_end(z) < 0)
-        return -1;
     if (z->ctx[HASTY] != NULL) {
-        if (sample_size(z, PLAIN, p, MIN(n, SAMPLE), &plain) < 0 ||
-            sample_size(z, HASTY, p, MIN(n, SAMPLE), &hasty) < 0)
+        if (frame_size(z, PLAIN, p, MIN(n, SAMPLE), &plain) < 0 ||
+            frame_size(z, HASTY, p, MIN(n, SAMPLE), &hasty) < 0)
             return -1;
         z->how = HASTY;
         if (hasty <= plain + plain / 100)
             return 0;
     }
-    if (z->ctx[THOROUGH] == NULL && (z->ctx[THOROUGH] = thorough_new()) == NULL)
+    if (z->ctx[THOROUGH] == NULL &&
+        (z->ctx[THOROUGH] = zstd_context(THOROUGH_LEVEL)) == NULL)
         return -1;
-    if (sample_size(z, PLAIN, p, n, &plain) < 0 ||
-        sample_size(z, THOROUGH, p, n, &thorough) < 0)
+    if (frame_size(z, PLAIN, p, n, &plain) < 0 ||
+        frame_size(z, THOROUGH, p, n, &thorough) < 0)
         return -1;
     z->how = thorough <= plain - plain / WORTH ? THOROUGH : PLAIN;
     return 0;
@@ -161,15 +109,11 @@ static int
 frame_write(struct zstd_frames *z, const uint8_t *p, size_t n)
 {
     size_t size, ratio;
-    int rc = 0;
 
     if (z->sampled && z->age == 0 && choose(z, p, n) < 0)
         return -1;
-    if (z->how == THOROUGH)
-        size = frame_go_on(z, p, n, ZSTD_e_flush, &rc);
-    else if ((rc = sample_size(z, z->how, p, n, &size)) == 0)
-        rc = sink_write(z->next, z->out, size);
-    if (rc < 0)
+    if (frame_size(z, z->how, p, n, &size) < 0 ||
+        sink_write(z->next, z->out, size) < 0)
         return -1;
     ratio = size * 1024 / n;
     if (z->age++ == 0)
@@ -204,9 +148,7 @@ frames_flush(void *impl)
 static int
 frames_finish(void *impl)
 {
-    struct zstd_frames *z = impl;
-
-    return frame_end(z) < 0 ? -1 : sink_finish(z->next);
+    return sink_finish(((struct zstd_frames *)impl)->next);
 }
 
 static void
