@@ -92,17 +92,18 @@ waits(const struct stream *s)
 static int
 oldest_file(struct stream *s, char **name)
 {
-    struct db_result r = {0};
-    int rc = 0;
+    struct db_result r;
 
     *name = NULL;
-    if (waits(s) == NULL &&
-        (rc = db_query(s->side, &r, "SHOW BINARY LOGS")) == 0)
+    if (waits(s) == NULL) {
+        if (db_query(s->side, &r, "SHOW BINARY LOGS") < 0)
+            return -1;
         *name = xstrdup(db_text(&r, 0, 0));
-    else if (rc == 0)
+        db_result_free(&r);
+    } else {
         *name = xstrdup("");
-    db_result_free(&r);
-    return rc;
+    }
+    return 0;
 }
 
 /* After a gap: from the begin of the oldest file that is there. */
