@@ -1364,6 +1364,24 @@ await_epoch(struct lab *l, uint32_t epoch)
     assert_int_equal(is, epoch);
 }
 
+/* Commits of four clients wait, then the stream comes, and they end well: how
+ * long that took. */
+static uint64_t
+stream_start_late(struct lab *l)
+{
+    pid_t pid[4];
+    uint64_t start;
+
+    for (size_t i = 0; i < NELEM(pid); i++)
+        pid[i] = commit_start(l);
+    usleep(300000);
+    start = time_mono_us();
+    stream_start(l, (struct run){.semisync = true, .flush_us = 60000000});
+    for (size_t i = 0; i < NELEM(pid); i++)
+        writer_ended(pid[i], 0);
+    return time_mono_us() - start;
+}
+
 /* The stream comes when commits wait for it already, and hold up what it asks
  * the server about its files (purged: its own is not there any more, so that it
  * needs their list): it acknowledges first, and compares later. */
@@ -1371,8 +1389,6 @@ static void
 semisync_waiting(struct lab *l, bool purged)
 {
     size_t from;
-    uint64_t start;
-    pid_t pid[4];
 
     repo_make(l);
     assert_int_equal(stream_once(l), 0);
@@ -1383,14 +1399,7 @@ semisync_waiting(struct lab *l, bool purged)
     sql(l, "SET GLOBAL rpl_semi_sync_master_timeout=20000");
     sql(l, "SET GLOBAL rpl_semi_sync_master_wait_point=AFTER_SYNC");
     sql(l, "SET GLOBAL rpl_semi_sync_master_enabled=1");
-    for (size_t i = 0; i < NELEM(pid); i++)
-        pid[i] = commit_start(l);
-    usleep(300000);
-    start = time_mono_us();
-    stream_start(l, (struct run){.semisync = true, .flush_us = 60000000});
-    for (size_t i = 0; i < NELEM(pid); i++)
-        writer_ended(pid[i], 0);
-    assert_true(time_mono_us() - start < 15000000);
+    assert_true(stream_start_late(l) < 15000000);
     sql(l, "INSERT INTO d.t VALUES(NULL,'after')");
     assert_int_equal(stream_end(l, SIGTERM), 0);
     sql(l, "SET GLOBAL rpl_semi_sync_master_enabled=0");
@@ -1406,8 +1415,6 @@ semisync_waiting(struct lab *l, bool purged)
 static void
 semisync_rewritten(struct lab *l)
 {
-    pid_t pid[4];
-
     sql(l, "RESET MASTER");
     repo_make(l);
     sql(l, "INSERT INTO d.t VALUES(NULL,'read')");
@@ -1418,12 +1425,7 @@ semisync_rewritten(struct lab *l)
     sql(l, "RESET MASTER");
     sql(l, "INSERT INTO d.t VALUES(NULL,REPEAT('written anew', 100))");
     sql(l, "SET GLOBAL rpl_semi_sync_master_enabled=1");
-    for (size_t i = 0; i < NELEM(pid); i++)
-        pid[i] = commit_start(l);
-    usleep(300000);
-    stream_start(l, (struct run){.semisync = true, .flush_us = 60000000});
-    for (size_t i = 0; i < NELEM(pid); i++)
-        writer_ended(pid[i], 0);
+    stream_start_late(l);
     sql(l, "INSERT INTO d.t VALUES(NULL,'after')");
     sql(l, "SET GLOBAL rpl_semi_sync_master_enabled=0");
     await_epoch(l, 2);
@@ -1437,9 +1439,6 @@ semisync_rewritten(struct lab *l)
 static void
 semisync_gap(struct lab *l)
 {
-    uint64_t start;
-    pid_t pid[4];
-
     sql(l, "RESET MASTER");
     repo_make(l);
     for (int i = 0; i < 5; i++)
@@ -1447,14 +1446,7 @@ semisync_gap(struct lab *l)
     assert_int_equal(stream_once(l), 0);
     sql(l, "RESET MASTER");
     sql(l, "SET GLOBAL rpl_semi_sync_master_enabled=1");
-    for (size_t i = 0; i < NELEM(pid); i++)
-        pid[i] = commit_start(l);
-    usleep(300000);
-    start = time_mono_us();
-    stream_start(l, (struct run){.semisync = true, .flush_us = 60000000});
-    for (size_t i = 0; i < NELEM(pid); i++)
-        writer_ended(pid[i], 0);
-    assert_true(time_mono_us() - start < 15000000);
+    assert_true(stream_start_late(l) < 15000000);
     sql(l, "INSERT INTO d.t VALUES(NULL,'after')");
     sql(l, "SET GLOBAL rpl_semi_sync_master_enabled=0");
     assert_int_equal(stream_end(l, SIGTERM), 0);
