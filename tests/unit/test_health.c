@@ -122,6 +122,39 @@ test_backups(void **state)
         "no_backup", ERR_FAILED);
 }
 
+/* Of the two newest backups one verified within the time will do. */
+static void
+verified(uint64_t newest_us, uint64_t before_us, bool is_fine)
+{
+    struct health_limits weekly = limits;
+    struct health h = fine();
+
+    weekly.verify_age_us = 7 * 24 * H;
+    h.newest.verified = newest_us == 0 ? VERIFY_NONE : VERIFY_SIGNATURES;
+    h.newest.verified_us = newest_us;
+    h.before.verified = before_us == 0 ? VERIFY_NONE : VERIFY_CONTENT;
+    h.before.verified_us = before_us;
+    health_judge(&h, &weekly, NOW);
+    assert_int_equal(h.findings, !is_fine);
+    if (!is_fine) {
+        assert_string_equal(h.finding[0].code, "not_verified");
+        assert_int_equal(health_kind(&h), ERR_WARNINGS);
+    }
+    health_free(&h);
+}
+
+static void
+test_not_verified(void **state)
+{
+    (void)state;
+    verified(NOW - H, 0, true);
+    verified(0, NOW - H, true);
+    verified(NOW - 8 * 24 * H, NOW - H, true);
+    verified(0, 0, false);
+    verified(NOW - 8 * 24 * H, 0, false);
+    verified(NOW - 8 * 24 * H, NOW - 9 * 24 * H, false);
+}
+
 static void
 test_log(void **state)
 {
@@ -220,6 +253,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fine),
         cmocka_unit_test(test_backups),
+        cmocka_unit_test(test_not_verified),
         cmocka_unit_test(test_log),
         cmocka_unit_test(test_vaults),
         cmocka_unit_test(test_gravest),
