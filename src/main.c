@@ -41,20 +41,29 @@ find_command(const char *name)
         if (strcmp(commands[i]->name, name) == 0)
             return commands[i];
     err_set(ERR_USAGE, "there is no command \"%s\"", name);
-    err_hint("\"pitr --help\" lists the commands.");
+    err_hint(*name == '-' ? "The command comes first, its options after it; "
+                            "\"pitr --help\" lists the commands."
+                          : "\"pitr --help\" lists the commands.");
     return NULL;
 }
 
+/* "help COMMAND" is "COMMAND --help". */
 static int
 run(int argc, char **argv)
 {
-    const struct command *cmd = find_command(argv[1]);
+    static char help_option[] = "--help";
+    bool help_asked = strcmp(argv[1], "help") == 0;
+    const struct command *cmd = find_command(argv[help_asked ? 2 : 1]);
     void *o;
     int rc;
 
     if (cmd == NULL)
         return -1;
     o = xcalloc(1, cmd->size);
+    if (help_asked) {
+        argv[2] = help_option;
+        argc = 3;
+    }
     rc = opt_parse(cmd, argc - 2, argv + 2, o);
     if (rc == 0)
         rc = cmd->run(o);
@@ -107,7 +116,8 @@ main(int argc, char **argv)
         return 0;
     }
     if (argc < 2 || strcmp(argv[1], "--help") == 0 ||
-        strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+        strcmp(argv[1], "-h") == 0 ||
+        (argc == 2 && strcmp(argv[1], "help") == 0)) {
         help(argc < 2 ? stderr : stdout);
         return argc < 2 ? ERR_USAGE : 0;
     }

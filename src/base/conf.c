@@ -141,8 +141,15 @@ read_line(char *s, int n, void *stream)
     struct reading *r = stream;
     size_t len;
 
-    if (r->failed || fgets(s, n, r->f) == NULL)
+    if (r->failed)
         return NULL;
+    if (fgets(s, n, r->f) == NULL) {
+        if (ferror(r->f)) { /* as of a directory */
+            err_sys(ERR_USAGE, "cannot read the configuration %s", r->path);
+            r->failed = true;
+        }
+        return NULL;
+    }
     r->line++;
     len = strlen(s);
     if (len + 1 == (size_t)n && s[len - 1] != '\n' && !feof(r->f)) {
@@ -190,6 +197,31 @@ keep_value(struct conf *c, const char *value)
     return c->value[c->values++] = xstrdup(value);
 }
 
+bool
+conf_is_acknowledge(const char *s)
+{
+    return strcmp(s, "no") == 0 || strcmp(s, "local") == 0 ||
+        strcmp(s, "vault") == 0;
+}
+
+/* Of a key that was found, and is there for the first time. */
+static int
+take_value(struct reading *r, const struct opt *row, const char *where,
+    const char *value, struct conf_server *s)
+{
+    /* Or the comment would be part of a path. */
+    if (strstr(value, " #") != NULL || strstr(value, "\t#") != NULL) {
+        err_set(ERR_USAGE, "%s: \"%s\" has a # in it", where, value);
+        return err_hint("A comment stands on a line of its own, which begins "
+                        "with #.");
+    }
+    if (row->field == KEY(acknowledge) && !conf_is_acknowledge(value))
+        return err_set(
+            ERR_USAGE, "%s: \"%s\" is not local, vault or no", where, value);
+    return opt_set(
+        row, keep_value(r->conf, value), where, (char *)s + row->field);
+}
+
 /* inih's handler: 1 to go on, 0 for an error. */
 static int
 take_key(void *user, const char *section, const char *name, const char *value)
@@ -222,8 +254,7 @@ take_key(void *user, const char *section, const char *name, const char *value)
         err_set(ERR_USAGE, "%s: it is there twice", where);
     } else {
         r->seen |= 1ull << (row - conf_keys);
-        rc = opt_set(
-            row, keep_value(r->conf, value), where, (char *)s + row->field);
+        rc = take_value(r, row, where, value, s);
     }
 
 out:
@@ -256,7 +287,9 @@ conf_load(const char *path)
         r.failed = true;
     }
     if (!r.failed && r.conf->servers == 0) {
-        err_set(ERR_USAGE, "%s has no section for a server", path);
+        err_set(ERR_USAGE, "%s has no section with a server's keys", path);
+        err_hint("A server is a line [name] and, below it, its socket or host, "
+                 "repository and signing_key; doc/pitr.conf.example has one.");
         r.failed = true;
     }
     if (r.failed) {

@@ -23,7 +23,7 @@ static const struct opt backup_opts[] = {
     {"jobs", 'j', OPT_AUTO, FIELD(jobs), NULL, 1, 64, "N",
         "connections that read (auto: as many as processors)", "jobs"},
     {"level", 0, OPT_AUTO, FIELD(level), "auto", 1, 19, "N",
-        "compression level of zstd (auto: what pays, by samples)", "level"},
+        "compression level of zstd; auto: what pays, by samples", "level"},
     {"lock-wait", 0, OPT_DURATION, FIELD(lock_wait_us), "2s", 100000,
         3600000000ull, "TIME", "how long a lock may hold up writers at most",
         "lock_wait"},

@@ -91,13 +91,26 @@ write_paper(const struct keygen *o, const struct secret_key *key)
     return rc;
 }
 
+/* All that is wanted of a key, or nothing: a second try must not stumble over
+ * what the first one has left. */
 static int
-write_public(const char *path, const char *public)
+write_all(const struct keygen *o, const struct secret_key *key,
+    const struct secret *pass, const char *public)
 {
-    char *file = xasprintf("%s.pub", path);
+    char *file = xasprintf("%s.pub", o->out);
     char *line = xasprintf("%s\n", public);
-    int rc = file_create(file, 0444, line, strlen(line));
+    int rc = -1;
 
+    if (secret_key_save(key, o->out, pass) < 0)
+        goto out;
+    if (file_create(file, 0444, line, strlen(line)) < 0)
+        unlink(o->out);
+    else if (o->paper == NULL || write_paper(o, key) == 0)
+        rc = 0;
+    else if (unlink(o->out) == 0)
+        unlink(file);
+
+out:
     free(file);
     free(line);
     return rc;
@@ -123,13 +136,7 @@ keygen_run(void *arg)
     if ((key = get_key(o)) == NULL || get_passphrase(o, &pass) < 0)
         goto out;
     public = public_key_text(secret_key_public(key));
-    if (secret_key_save(key, o->out, pass) < 0)
-        goto out;
-    if (write_public(o->out, public) < 0) {
-        unlink(o->out); /* or a second try would stumble over it */
-        goto out;
-    }
-    if (o->paper != NULL && write_paper(o, key) < 0)
+    if (write_all(o, key, pass, public) < 0)
         goto out;
     buf_fmt(&report,
         "secret key: %s (keep it away from the server)\n"

@@ -76,20 +76,20 @@ get_acknowledge(
         [ACK_NO] = "no", [ACK_LOCAL] = "local", [ACK_VAULT] = "vault"};
     size_t i = 0;
 
-    while (i < NELEM(names) && strcmp(o->acknowledge, names[i]) != 0)
-        i++;
-    if (i == NELEM(names))
+    if (!conf_is_acknowledge(o->acknowledge))
         return err_set(ERR_USAGE,
-            "acknowledge: \"%s\" is not \"local\", \"vault\" or \"no\"",
-            o->acknowledge);
+            "--acknowledge: \"%s\" is not local, vault or no", o->acknowledge);
+    while (strcmp(o->acknowledge, names[i]) != 0)
+        i++;
     *how = (enum acknowledge)i;
     if (*how == ACK_VAULT && !vaults_any(to))
         return err_set(ERR_USAGE,
             "acknowledge = vault, and section [%s] names no vault",
             to->section->name);
-    if (*how != ACK_NO && o->once)
-        return err_set(ERR_USAGE,
-            "--once does not stay to acknowledge: leave out --acknowledge");
+    if (*how != ACK_NO && o->once) {
+        err_set(ERR_USAGE, "--once does not stay to acknowledge");
+        return err_hint("With --acknowledge no it captures what is there.");
+    }
     return 0;
 }
 

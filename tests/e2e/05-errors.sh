@@ -27,6 +27,14 @@ said '--out'
 expect_exit 0 "$PITR" --help
 expect_exit 0 "$PITR" --version
 expect_exit 0 "$PITR" restore --help
+expect_exit 0 "$PITR" help restore
+said 'usage: pitr restore'
+expect_exit 2 "$PITR" --config "$T/pitr.conf" list
+said 'the command comes first'
+mkdir "$T/paper"
+expect_exit 1 "$PITR" keygen --out "$T/k2" --no-passphrase --paper "$T/paper"
+said "$T/paper"
+[ ! -e "$T/k2" ] && [ ! -e "$T/k2.pub" ] || fail "half of a key was left"
 
 say "configuration: an unknown key, a bad value, with file and line; no file"
 cp "$T/pitr.conf" "$T/good.conf"
@@ -36,9 +44,16 @@ said "bad.conf line 4" "usr"
 echo "jobs = several" >>"$T/pitr.conf"
 expect_exit 2 pitr backup
 said "pitr.conf line 8" "jobs" "several" "or auto"
+for line in "repository = $REPO # ours" "acknowledge = always"; do
+    { grep -v "^${line%% *} " "$T/good.conf"; echo "$line"; } >"$T/bad.conf"
+    expect_exit 2 "$PITR" list --config "$T/bad.conf"
+    said "bad.conf line [0-9]+: ${line%% *}" "${line##* }"
+done
 cp "$T/good.conf" "$T/pitr.conf"
 expect_exit 2 "$PITR" backup --config "$T/nowhere.conf"
 said "nowhere.conf"
+expect_exit 2 "$PITR" backup --config "$T"
+said "$T: Is a directory"
 expect_exit 2 pitr backup --server other
 said "other" "src"
 grep -v signing_key "$T/good.conf" >"$T/bad.conf"
