@@ -58,8 +58,16 @@ struct manifest_part {
     size_t tables;
 };
 
+/* A setting of the server that its log goes by and does not carry; the names
+ * are in FORMAT.md. */
+struct manifest_setting {
+    char *name, *value;
+};
+
 struct manifest {
     struct backup_info info;
+    struct manifest_setting *setting;
+    size_t settings;
     struct manifest_table *table;
     size_t tables;
     struct manifest_part *part;
@@ -72,6 +80,10 @@ struct manifest {
 
 void backup_info_free(struct backup_info *i);
 void manifest_free(struct manifest *m); /* and m itself; NULL is fine */
+
+void manifest_set(struct manifest *m, const char *name, const char *value);
+/* NULL where the backup does not say; also of m that is NULL.  Borrowed. */
+const char *manifest_setting(const struct manifest *m, const char *name);
 
 void manifest_format(const struct manifest *m, struct buf *out);
 struct manifest *manifest_parse(const void *p, size_t n); /* ERR_VERIFY */

@@ -7,6 +7,7 @@
 
 #include "pitr/catalog.h"
 #include "pitr/db.h"
+#include "pitr/manifest.h"
 #include "pitr/scope.h"
 #include "pitr/sql_event.h"
 
@@ -14,6 +15,8 @@ struct replay_conf {
     const struct db_conf *target;
     struct repo *repo;
     const struct secret_key *key;
+    const struct manifest *source; /* its settings are given to the target for
+                                      the time; NULL: the target's own */
     const struct catalog *catalog;
     const struct plan *plan;
     uint64_t ahead_bytes;      /* how far to stay ahead of the applier at most:
@@ -28,7 +31,7 @@ struct replay_report {
     struct event_gtid last, first_out;
     bool any_last, any_out;
     size_t segments; /* of a preview: of the plan, up to the cutoff */
-    uint64_t early; /* of a preview: struct cutoff_state */
+    uint64_t early;  /* of a preview: struct cutoff_state */
     /* Of a preview of a part: statements that change rows of what is not
      * wanted.  What their triggers did to what is wanted is not in the log. */
     uint64_t left_out;

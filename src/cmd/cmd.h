@@ -98,7 +98,7 @@ struct restore_target_conf {
     const char *host, *socket, *user, *password_file; /* NULL: not given */
     unsigned port;
     const char *sandbox, *mariadbd; /* directory; program */
-    int lower_case_table_names;
+    const struct manifest *like; /* of a sandbox */
 };
 /* Which one is meant?  ERR_USAGE unless exactly one; nothing is touched. */
 int restore_target_check(const struct restore_target_conf *c);

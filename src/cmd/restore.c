@@ -161,6 +161,7 @@ static struct replay_conf
 replay_conf(const struct restore *o, struct work *w)
 {
     return (struct replay_conf){.events = &w->events,
+        .source = w->manifest,
         .scope = &w->scope,
         .target = w->target == NULL ? NULL : restore_target_db(w->target),
         .repo = w->repo,
@@ -378,7 +379,7 @@ restore_run(void *arg)
         rc = 0;
         goto out;
     }
-    target.lower_case_table_names = w.manifest->info.lower_case_table_names;
+    target.like = w.manifest;
     if ((w.target = restore_target_open(&target)) == NULL || do_load(o, &w) < 0)
         goto out;
     restored = true;

@@ -42,8 +42,7 @@ restore_target_open(const struct restore_target_conf *c)
         .password_file = c->password_file};
 
     if (c->sandbox != NULL) {
-        t->sandbox =
-            sandbox_start(c->sandbox, c->mariadbd, c->lower_case_table_names);
+        t->sandbox = sandbox_start(c->sandbox, c->mariadbd, c->like);
         if (t->sandbox != NULL)
             return t;
     } else if (cmd_conn_open(

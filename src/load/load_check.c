@@ -10,6 +10,7 @@
 #include "load_priv.h"
 #include "pitr/log.h"
 #include "pitr/mem.h"
+#include "pitr/zone.h"
 
 unsigned
 load_major_minor(const char *text)
@@ -439,6 +440,37 @@ out:
     return rc;
 }
 
+/* What the log has as statements that tell the time, and events, go by the
+ * server's own zones. */
+static int
+tell_zones(struct db *db, const struct manifest *m)
+{
+    const char *zone = manifest_setting(m, "system_time_zone");
+    const char *named = manifest_setting(m, "named_time_zones");
+    uint64_t has = 1;
+    int same = zone == NULL ? 1 : zone_same(db, zone);
+
+    if (same < 0)
+        return -1;
+    if (same == 0)
+        log_warn("target (%s): its own time zone (SYSTEM) is not the source's: "
+                 "times that statements of the log tell, and when events run, "
+                 "will be off; --sandbox takes the source's, or start the "
+                 "target with it (TZ=NAME)",
+            db_where(db));
+    if (named == NULL || strcmp(named, "0") == 0)
+        return 0;
+    if (db_value_u64(db, &has, "SELECT COUNT(*) FROM mysql.time_zone_name") < 0)
+        return -1;
+    if (has == 0)
+        log_warn("target (%s) knows no time zones by name, as the source does: "
+                 "events in such a zone are left out, and statements of the "
+                 "log that were made in one stop the replay; run "
+                 "mariadb-tzinfo-to-sql /usr/share/zoneinfo | mariadb mysql",
+            db_where(db));
+    return 0;
+}
+
 int
 load_check(const struct load_conf *conf)
 {
@@ -448,6 +480,8 @@ load_check(const struct load_conf *conf)
 
     if (db != NULL && load_read_schema(&l) == 0)
         rc = load_check_target(db, &l);
+    if (rc == 0 && !conf->install_plugins) /* a sandbox has told */
+        rc = tell_zones(db, conf->manifest);
     if (rc == 0) {
         tell_replicas(db);
         load_scope_tell(&l);

@@ -33,7 +33,7 @@ struct sandbox {
  * reach it, with its output added to a file.
  */
 static pid_t
-start(const char *const *argv, const char *log)
+start(const char *const *argv, const char *zone, const char *log)
 {
     int fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     long max = sysconf(_SC_OPEN_MAX);
@@ -56,6 +56,8 @@ start(const char *const *argv, const char *log)
             _exit(126);
         for (int i = 3; i < max; i++)
             close(i);
+        if (zone != NULL && setenv("TZ", zone, 1) < 0)
+            _exit(126);
         execv(argv[0], (char *const *)(uintptr_t)argv);
         _exit(127);
     }
@@ -112,6 +114,9 @@ install(const struct sandbox_place *p)
     char *root = xasprintf("--auth-root-socket-user=%s", p->user);
     char *base =
         p->basedir == NULL ? NULL : xasprintf("--basedir=%s", p->basedir);
+    char *page = p->page_size == NULL
+        ? NULL
+        : xasprintf("--innodb-page-size=%s", p->page_size);
     int n = 0, status = 0;
     pid_t pid;
 
@@ -126,13 +131,16 @@ install(const struct sandbox_place *p)
     argv[n++] = "--auth-root-authentication-method=socket";
     argv[n++] = "--skip-test-db";
     argv[n++] = "--skip-name-resolve";
+    if (page != NULL)
+        argv[n++] = page;
     argv[n] = NULL;
-    pid = start(argv, p->install_log);
+    pid = start(argv, NULL, p->install_log);
     free(datadir);
     free(tmpdir);
     free(user);
     free(root);
     free(base);
+    free(page);
     if (pid < 0)
         return -1;
     while (!ended(pid, &status, false)) {
@@ -195,13 +203,14 @@ wait_ready(struct sandbox *s)
 }
 
 static int
-run(struct sandbox *s, int lower_case)
+run(struct sandbox *s)
 {
-    char **argv = sandbox_argv(&s->place, lower_case);
+    char **argv = sandbox_argv(&s->place);
     struct db *db;
     int rc = -1;
 
-    s->pid = start((const char *const *)argv, s->place.error_log);
+    s->pid =
+        start((const char *const *)argv, s->place.zone, s->place.error_log);
     sandbox_argv_free(argv);
     if (s->pid < 0) {
         s->pid = 0;
@@ -214,18 +223,27 @@ run(struct sandbox *s, int lower_case)
 }
 
 struct sandbox *
-sandbox_start(const char *dir, const char *mariadbd, int lower_case)
+sandbox_start(
+    const char *dir, const char *mariadbd, const struct manifest *like)
 {
+    const char *page_size = manifest_setting(like, "innodb_page_size");
     struct sandbox *s = xcalloc(1, sizeof *s);
     struct err_saved *e;
 
-    if (sandbox_place_make(&s->place, dir, mariadbd) < 0 ||
-        install(&s->place) < 0)
+    if (sandbox_place_make(&s->place, dir, mariadbd) < 0)
+        goto fail;
+    if (like != NULL)
+        s->place.lower_case = like->info.lower_case_table_names;
+    if (page_size != NULL)
+        s->place.page_size = xstrdup(page_size);
+    sandbox_zone_choose(&s->place, like);
+    if (install(&s->place) < 0)
         goto fail;
     s->conf = (struct db_conf){.socket = s->place.socket,
         .user = s->place.user,
         .connect_timeout_s = 30};
-    if (run(s, lower_case) < 0 || sandbox_readme(&s->place) < 0)
+    if (run(s) < 0 || sandbox_zones_fill(&s->place, like) < 0 ||
+        sandbox_readme(&s->place) < 0)
         goto fail;
     err_clear();
     return s;

@@ -37,8 +37,8 @@ program_in(const char *dir, size_t n, const char *name)
     return NULL;
 }
 
-static char *
-find_program(const char *const *names, const char *more)
+char *
+sandbox_program(const char *const *names, const char *more)
 {
     const char *path = getenv("PATH");
     char *all = xasprintf(
@@ -69,8 +69,8 @@ find_programs(struct sandbox_place *p, const char *mariadbd)
         "mariadb-install-db", "mysql_install_db", NULL};
     char *dir, *slash, *more;
 
-    p->mariadbd =
-        mariadbd != NULL ? realpath(mariadbd, NULL) : find_program(servers, "");
+    p->mariadbd = mariadbd != NULL ? realpath(mariadbd, NULL)
+                                   : sandbox_program(servers, "");
     if (p->mariadbd == NULL || !is_program(p->mariadbd)) {
         err_set(ERR_FAILED, "%s: no such program",
             mariadbd != NULL ? mariadbd : "mariadbd");
@@ -82,7 +82,7 @@ find_programs(struct sandbox_place *p, const char *mariadbd)
     if ((slash = strrchr(dir, '/')) != NULL)
         *slash = '\0';
     more = xasprintf("%s:%s/../bin:%s/../scripts:", dir, dir, dir);
-    p->install_db = find_program(installers, more);
+    p->install_db = sandbox_program(installers, more);
     /* Packages of a distribution find their own files. */
     if (strncmp(dir, "/usr/", 5) != 0 || strncmp(dir, "/usr/local/", 11) == 0)
         p->basedir = xasprintf("%s/..", dir);
@@ -187,6 +187,8 @@ sandbox_place_free(struct sandbox_place *p)
     free(p->install_db);
     free(p->basedir);
     free(p->user);
+    free(p->page_size);
+    free(p->zone);
     *p = (struct sandbox_place){0};
 }
 
@@ -216,7 +218,7 @@ server_id(void)
 }
 
 char **
-sandbox_argv(const struct sandbox_place *p, int lower_case)
+sandbox_argv(const struct sandbox_place *p)
 {
     static const char *const fixed[] = {"--skip-networking",
         "--event-scheduler=OFF", "--skip-slave-start", "--skip-log-bin",
@@ -239,7 +241,9 @@ sandbox_argv(const struct sandbox_place *p, int lower_case)
     a[n++] = xasprintf("--pid-file=%s", p->pid_file);
     a[n++] = xasprintf("--log-error=%s", p->error_log);
     a[n++] = xasprintf("--server-id=%u", (unsigned)server_id());
-    a[n++] = xasprintf("--lower-case-table-names=%d", lower_case);
+    a[n++] = xasprintf("--lower-case-table-names=%d", p->lower_case);
+    if (p->page_size != NULL)
+        a[n++] = xasprintf("--innodb-page-size=%s", p->page_size);
     a[n++] = xasprintf(
         "--innodb-buffer-pool-size=%llu", (unsigned long long)pool_bytes());
     for (size_t i = 0; i < NELEM(fixed); i++)
@@ -285,7 +289,6 @@ sandbox_clean_accounts(struct db *db)
 int
 sandbox_readme(const struct sandbox_place *p)
 {
-    char **argv = sandbox_argv(p, 0);
     struct buf b = {0};
     char *path = xasprintf("%s/README", p->dir);
     int rc;
@@ -297,16 +300,20 @@ sandbox_readme(const struct sandbox_place *p)
         "Stop:\n"
         "    mariadb --no-defaults --socket=%s --user=%s -e SHUTDOWN\n\n"
         "Start again:\n"
-        "    %s --no-defaults%s --datadir=%s \\\n"
+        "    %s%s%s%s --no-defaults%s --datadir=%s \\\n"
         "        --tmpdir=%s --socket=%s --pid-file=%s \\\n"
-        "        --log-error=%s --skip-networking --skip-slave-start &\n\n"
+        "        --log-error=%s --lower-case-table-names=%d%s%s \\\n"
+        "        --skip-networking --skip-slave-start &\n\n"
         "What it says: %s\n"
         "When it is stopped and no longer needed, remove %s.\n",
-        p->user, p->socket, p->user, p->socket, p->user, p->mariadbd,
+        p->user, p->socket, p->user, p->socket, p->user,
+        p->zone != NULL ? "TZ=" : "", p->zone != NULL ? p->zone : "",
+        p->zone != NULL ? " " : "", p->mariadbd,
         geteuid() == 0 ? " --user=root" : "", p->datadir, p->tmpdir, p->socket,
-        p->pid_file, p->error_log, p->error_log, p->dir);
+        p->pid_file, p->error_log, p->lower_case,
+        p->page_size != NULL ? " --innodb-page-size=" : "",
+        p->page_size != NULL ? p->page_size : "", p->error_log, p->dir);
     rc = file_create(path, 0644, b.data, b.len);
-    sandbox_argv_free(argv);
     free(path);
     buf_free(&b);
     return rc;

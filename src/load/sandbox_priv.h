@@ -7,13 +7,17 @@
 
 #include <stdbool.h>
 #include "pitr/db.h"
+#include "pitr/manifest.h"
 
 struct sandbox_place {
     char *dir; /* absolute */
     char *datadir, *tmpdir, *socket, *pid_file, *error_log, *install_log;
     char *mariadbd, *install_db;
-    char *basedir; /* NULL: the programs' own */
-    char *user;    /* name of this process's user */
+    char *basedir;   /* NULL: the programs' own */
+    char *user;      /* name of this process's user */
+    int lower_case;  /* lower_case_table_names */
+    char *page_size; /* NULL: the program's default */
+    char *zone;      /* for TZ; NULL: this process's */
 };
 
 /* Find the programs, make dir. */
@@ -22,8 +26,18 @@ int sandbox_place_make(
 void sandbox_place_free(struct sandbox_place *p);
 
 /* The server's command line; NULL-terminated. */
-char **sandbox_argv(const struct sandbox_place *p, int lower_case_table_names);
+char **sandbox_argv(const struct sandbox_place *p);
 void sandbox_argv_free(char **argv);
+
+/* sandbox_zones.c */
+/* p->zone as the backup's source has it; a warning where there is none. */
+void sandbox_zone_choose(struct sandbox_place *p, const struct manifest *like);
+/* Where the source has time zones with names, so has the sandbox then. */
+int sandbox_zones_fill(
+    const struct sandbox_place *p, const struct manifest *like);
+/* Of a program in PATH and the usual places, or in more ("DIR:..."); owned,
+ * NULL where there is none. */
+char *sandbox_program(const char *const *names, const char *more);
 
 /* Accounts that a fresh data directory has, and the source may not. */
 int sandbox_clean_accounts(struct db *db);

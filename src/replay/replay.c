@@ -10,6 +10,7 @@
 #include "pitr/stop.h"
 #include "pitr/times.h"
 
+#define UNKNOWN_TIME_ZONE 1298
 #define POLL_US 200000u
 #define POLL_END_US 20000u
 #define CONNECT_MAX_US 60000000u   /* of the I/O thread, in vain */
@@ -31,6 +32,10 @@ applier_failed(
     err_set(ERR_FAILED, "the target's %s stopped: %u: %s (it stands after %s)",
         what, number, text == NULL ? "" : text, at[0] == '\0' ? "nothing" : at);
     free(at);
+    if (number == UNKNOWN_TIME_ZONE)
+        return err_hint("Its tables of time zones lack that one.  Run "
+                        "mariadb-tzinfo-to-sql /usr/share/zoneinfo | mariadb "
+                        "mysql on the target, then start the restore again.");
     return err_hint("The target is not at the moment asked for.  Its error log "
                     "may tell more; after the cause is removed start the "
                     "restore again from the beginning.");

@@ -18,13 +18,17 @@
 #define RELAY_LOG_MIN 65536u
 #define RELAY_LOG_MAX (1u << 30)
 
-/* Global settings as the applier needs them; the first is filled in. */
+/* Global settings as the applier needs them. */
 static const struct {
     const char *name;
-    const char *value; /* NULL: the server id that was chosen */
+    const char *value; /* NULL: what was chosen, or the source has */
     bool number;
 } settings[] = {
     {"server_id", NULL, true},
+    {"default_storage_engine", NULL, false},
+    {"old_mode", NULL, false},
+    /* What the source took, strict or not. */
+    {"innodb_strict_mode", "OFF", false},
     {"gtid_strict_mode", "0", true}, /* logs may be out of order */
     {"gtid_ignore_duplicates", "0", true},
     {"slave_exec_mode", "STRICT", false},
@@ -222,20 +226,33 @@ check_skipping(struct target *t)
     return rc < 0 ? -1 : 0;
 }
 
-static int
-setting_apply(struct target *t, size_t i)
+/*
+ * Statements of the log do not carry these.  Before 10.6 nothing but utf8mb3
+ * could be "utf8", and old_mode had no word for it.  Owned, NULL: not changed.
+ */
+static char *
+source_setting(struct target *t, const char *name)
 {
-    char id[16];
-    const char *value = settings[i].value;
+    const char *value = manifest_setting(t->conf->source, name), *version;
+
+    if (value == NULL)
+        return NULL;
+    version = t->conf->source->info.server_version;
+    if (strcmp(name, "old_mode") == 0 && db_version(t->db) >= 100601 &&
+        strncmp(version, "10.5.", 5) == 0)
+        return xasprintf(
+            "%s%sUTF8_IS_UTF8MB3", value, value[0] != '\0' ? "," : "");
+    return xstrdup(value);
+}
+
+static int
+setting_change(struct target *t, size_t i, const char *value)
+{
     const char *quote = settings[i].number ? "" : "'";
     char *before = NULL;
 
     if (load_settings_remember(t->db, settings[i].name, &before) < 0)
         return -1;
-    if (value == NULL) {
-        snprintf(id, sizeof(id), "%" PRIu32, t->server_id);
-        value = id;
-    }
     if (before == NULL || strcmp(before, value) == 0) {
         free(before);
         return 0;
@@ -247,6 +264,23 @@ setting_apply(struct target *t, size_t i)
     }
     t->before[i] = before;
     return 0;
+}
+
+static int
+setting_apply(struct target *t, size_t i)
+{
+    char *own = NULL;
+    const char *value = settings[i].value;
+    int rc = 0;
+
+    if (value == NULL)
+        value = own = strcmp(settings[i].name, "server_id") == 0
+            ? xasprintf("%" PRIu32, t->server_id)
+            : source_setting(t, settings[i].name);
+    if (value != NULL)
+        rc = setting_change(t, i, value);
+    free(own);
+    return rc;
 }
 
 /* What they were is written down in the target, and not in its log. */

@@ -37,10 +37,32 @@ manifest_free(struct manifest *m)
     }
     for (size_t i = 0; i < m->warnings; i++)
         free(m->warning[i]);
+    for (size_t i = 0; i < m->settings; i++) {
+        free(m->setting[i].name);
+        free(m->setting[i].value);
+    }
+    free(m->setting);
     free(m->table);
     free(m->part);
     free(m->warning);
     free(m);
+}
+
+void
+manifest_set(struct manifest *m, const char *name, const char *value)
+{
+    m->setting = xrealloc(m->setting, (m->settings + 1) * sizeof *m->setting);
+    m->setting[m->settings].name = xstrdup(name);
+    m->setting[m->settings++].value = xstrdup(value);
+}
+
+const char *
+manifest_setting(const struct manifest *m, const char *name)
+{
+    for (size_t i = 0; m != NULL && i < m->settings; i++)
+        if (strcmp(m->setting[i].name, name) == 0)
+            return m->setting[i].value;
+    return NULL;
 }
 
 static char *

@@ -10,7 +10,10 @@
 #include "pitr/manifest.h"
 #include "pitr/mem.h"
 
-#define FIRST_LINE "pitr-manifest\t2\n"
+#define FIRST_LINE "pitr-manifest\t3\n"
+/* Of backups before settings were in it. */
+#define FIRST_LINE_2 "pitr-manifest\t2\n"
+#define SETTINGS_MAX 256
 #define FIELDS_MAX 20
 
 /* --- writing --- */
@@ -120,6 +123,12 @@ manifest_format(const struct manifest *m, struct buf *out)
     put_num(out, m->schema_size);
     put_digest(out, m->schema_digest);
     buf_u8(out, '\n');
+    for (size_t i = 0; i < m->settings; i++) {
+        buf_str(out, "setting");
+        put_text(out, m->setting[i].name);
+        put_text(out, m->setting[i].value);
+        buf_u8(out, '\n');
+    }
     for (size_t i = 0; i < m->tables; i++)
         put_table(out, &m->table[i]);
     for (size_t i = 0; i < m->parts; i++)
@@ -262,6 +271,15 @@ read_schema(struct reading *r, struct line *l)
 }
 
 static void
+read_setting(struct reading *r, struct line *l)
+{
+    if (r->m->settings == SETTINGS_MAX)
+        l->bad = true;
+    else
+        manifest_set(r->m, l->field[1], l->field[2]);
+}
+
+static void
 read_table(struct reading *r, struct line *l)
 {
     struct manifest *m = r->m;
@@ -357,6 +375,7 @@ static const struct {
 } records[] = {
     {"backup", 17, read_info},
     {"schema", 3, read_schema},
+    {"setting", 3, read_setting},
     {"table", 10, read_table},
     {"column", 5, read_column},
     {"part", 4, read_part},
@@ -390,7 +409,9 @@ manifest_parse(const void *p, size_t n)
     unsigned number = 1;
     int rc = -1;
 
-    if (strlen(text) != n || strncmp(text, FIRST_LINE, first) != 0) {
+    if (strlen(text) != n ||
+        (strncmp(text, FIRST_LINE, first) != 0 &&
+            strncmp(text, FIRST_LINE_2, first) != 0)) {
         err_set(ERR_VERIFY, "it is not a manifest of this format");
         goto out;
     }

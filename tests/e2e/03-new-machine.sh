@@ -1,11 +1,31 @@
 # Another machine: there is only a copy of the repository, a secret key, and a
 # MariaDB server.  Also with a passphrase, with a second recipient's key, with a
-# key typed in from paper; and without what is needed it is refused.
+# key typed in from paper; and without what is needed it is refused.  What
+# statements leave to their server (zones, engine, "utf8") is the source's there.
 . "$(dirname "$0")/lib.sh"
 
-source_server
+TZ=Asia/Kathmandu source_server --lower-case-table-names=1 \
+    --innodb-strict-mode=OFF
+mariadb-tzinfo-to-sql /usr/share/zoneinfo/Europe/Berlin Europe/Berlin |
+    mysql_client --socket="$SRC" mysql
+left_to_the_server() # NAME ZONE
+{
+    sql "$SRC" "USE shop; SET time_zone = '$2', binlog_format = MIXED;
+        CREATE EVENT ev_$1 ON SCHEDULE EVERY 1 DAY STARTS '2037-07-01 12:00:00'
+            DO DO 1;
+        CREATE TABLE Made_$1 (id INT PRIMARY KEY, t TIMESTAMP NOT NULL
+            DEFAULT '2022-07-01 00:00:00', v VARCHAR(9) CHARACTER SET utf8);
+        INSERT INTO maDE_$1 (id, v) VALUES (1, DATE_FORMAT(NOW(), '%H:%i'));
+        CREATE TABLE parted_$1 (t TIMESTAMP NOT NULL) PARTITION BY RANGE
+            (UNIX_TIMESTAMP(t)) (PARTITION p VALUES LESS THAN
+            (UNIX_TIMESTAMP('2022-07-01 00:00:00')));
+        INSERT INTO parted_$1 VALUES ('2022-06-30 23:59:59')"
+}
 shop_schema | mysql_client --socket="$SRC"
 shop_rows 1000 | mysql_client --socket="$SRC"
+sql "$SRC" "SET GLOBAL default_storage_engine = Aria, GLOBAL old_mode = ''"
+left_to_the_server a SYSTEM
+left_to_the_server b Europe/Berlin
 configure
 account "$SRC"
 echo "correct horse, battery" >"$T/pass"
@@ -21,6 +41,10 @@ pitr stream --once >/dev/null
 pitr backup >/dev/null
 cp -r "$REPO" "$T/old"
 sql "$SRC" "UPDATE shop.customers SET city = 'after the backup' WHERE id < 9"
+left_to_the_server c SYSTEM
+left_to_the_server d Europe/Berlin
+sql "$SRC" "USE shop; ALTER TABLE Made_a MODIFY t DATETIME, ADD n DATETIME
+    DEFAULT NOW(); CREATE TABLE strict (id INT) ENGINE=InnoDB KEY_BLOCK_SIZE=5"
 pitr stream --once >/dev/null
 truth "$SRC" "$T/truth"
 
@@ -31,11 +55,10 @@ cp "$T/key" "$T/key2" "$T/stranger" "$T/pass" "$T/paper" "$T/new"
 server_stop "$T/src" KILL
 rm -rf "$REPO" "$T/src" "$T/signing.key" "$T/pitr.conf" "$T/password"
 
-# Nothing of a home, of a configuration, or of the working directory; but in the
-# same time zone, which is that of events (SYSTEM).
+# Nothing of a home, of a configuration, of the working directory, or of a zone.
 elsewhere()
 {
-    env -i PATH="$PATH" TZ="$TZ" HOME=/nonexistent ASAN_OPTIONS="${ASAN_OPTIONS:-}" \
+    env -i PATH="$PATH" HOME=/nonexistent ASAN_OPTIONS="${ASAN_OPTIONS:-}" \
         "$PITR" "$@"
 }
 cd /

@@ -381,7 +381,7 @@ test_sandbox(void **state)
 {
     char *dir = xasprintf("%s/box", env.source.dir);
     char *readme = xasprintf("%s/README", dir);
-    struct sandbox *s = sandbox_start(dir, NULL, 0), *again;
+    struct sandbox *s = sandbox_start(dir, NULL, NULL), *again;
     struct load_conf conf;
     struct db *db;
     pid_t pid;
@@ -401,7 +401,7 @@ test_sandbox(void **state)
     pid = sandbox_pid(s);
     assert_int_equal(kill(pid, 0), 0);
     /* Its restore died: the next one stops its server and replaces it. */
-    assert_non_null(again = sandbox_start(dir, NULL, 0));
+    assert_non_null(again = sandbox_start(dir, NULL, NULL));
     waitpid(pid, NULL, 0);
     assert_int_equal(kill(pid, 0), -1);
     pid = sandbox_pid(again);
@@ -409,7 +409,7 @@ test_sandbox(void **state)
     assert_int_equal(kill(pid, 0), 0);
     /* But one that was finished is not touched. */
     check(sandbox_leave(again));
-    assert_null(sandbox_start(dir, NULL, 0));
+    assert_null(sandbox_start(dir, NULL, NULL));
     assert_non_null(strstr(err_text(), "is not empty"));
     assert_int_equal(kill(pid, SIGTERM), 0);
     assert_int_equal(waitpid(pid, NULL, 0), pid);
@@ -424,12 +424,12 @@ test_sandbox_refused(void **state)
     char *dir = xasprintf("%s/box2", env.source.dir);
 
     (void)state;
-    assert_null(sandbox_start(deep, NULL, 0));
+    assert_null(sandbox_start(deep, NULL, NULL));
     assert_non_null(strstr(err_text(), "path of a socket"));
-    assert_null(sandbox_start(dir, "/nowhere/mariadbd", 0));
+    assert_null(sandbox_start(dir, "/nowhere/mariadbd", NULL));
     assert_non_null(strstr(err_text(), "no such program"));
     /* A program that ends at once. */
-    assert_null(sandbox_start(dir, "/bin/false", 0));
+    assert_null(sandbox_start(dir, "/bin/false", NULL));
     assert_non_null(strstr(err_text(), "did not start (exit code 1)"));
     assert_non_null(strstr(err_hint_text(), "box2/error.log"));
     free(dir);

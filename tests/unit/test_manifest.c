@@ -89,6 +89,8 @@ filled(void)
         .warnings = 8};
     fill_tables(m);
     fill_parts(m);
+    manifest_set(m, "old_mode", "");
+    manifest_set(m, NASTY, NASTY);
     m->schema_size = 1234;
     memset(m->schema_digest, 0xa7, DIGEST_SIZE);
     m->warnings = 2;
@@ -157,6 +159,10 @@ same_part(const struct manifest_part *a, const struct manifest_part *b)
 static void
 same_manifest(const struct manifest *a, const struct manifest *b)
 {
+    assert_int_equal(a->settings, b->settings);
+    for (size_t i = 0; i < a->settings; i++)
+        assert_string_equal(a->setting[i].value,
+            manifest_setting(b, a->setting[i].name));
     same_info(&a->info, &b->info);
     assert_int_equal(a->tables, b->tables);
     for (size_t i = 0; i < a->tables; i++)
@@ -271,7 +277,7 @@ test_flipped(void **state)
     buf_free(&again);
 }
 
-#define HEAD "pitr-manifest\t2\n"
+#define HEAD "pitr-manifest\t3\n"
 #define INFO "backup\tX\t1\t2\t3\t0-1-2\tf\t4\tv\t5\t0\t1\t1\t1\t1\t1\t1\n"
 #define D32 "0123456789abcdef0123456789abcdef"
 #define SCHEMA "schema\t9\t" D32 D32 "\n"
@@ -293,6 +299,9 @@ test_records(void **state)
         {false, ""},
         {false, HEAD},
         {false, "pitr-manifest\t1\n" INFO SCHEMA "end\n"},
+        {true, "pitr-manifest\t2\n" INFO SCHEMA "end\n"},
+        {true, HEAD INFO SCHEMA "setting\ta\tb\nend\n"},
+        {false, HEAD INFO SCHEMA "setting\ta\nend\n"},
         {false, HEAD INFO SCHEMA},
         {false, HEAD INFO "end\n"},
         {false, HEAD SCHEMA "end\n"},
