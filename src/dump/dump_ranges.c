@@ -16,7 +16,8 @@
 #include "pitr/mem.h"
 #include "pitr/pool.h"
 
-#define UNIT_BYTES (64ull << 20)
+#define UNIT_LEAST (16ull << 20) /* bytes, by the server's estimates */
+#define UNIT_MOST (64ull << 20)
 #define EXPLAINS_MAX 4096 /* per table */
 #define SIGN (1ull << 63)
 
@@ -206,7 +207,7 @@ units_of_ranges(struct dump *d, size_t table, const struct key *k,
 
 /* 1 where the table's units were made, 0 where it cannot be cut so. */
 static int
-cut_by_integer(struct dump *d, size_t table)
+cut_by_integer(struct dump *d, size_t table, uint64_t unit_bytes)
 {
     const struct dump_table *t = &d->table[table];
     char *name = db_name2(t->schema, t->name);
@@ -214,7 +215,7 @@ cut_by_integer(struct dump *d, size_t table)
     struct ranges r = {0};
     struct range all = {.rows = t->est_rows};
     uint64_t row_bytes = MAX(t->est_bytes / MAX(t->est_rows, 1), 1);
-    uint64_t enough = MAX(UNIT_BYTES / row_bytes, 1);
+    uint64_t enough = MAX(unit_bytes / row_bytes, 1);
     unsigned explains = 0;
     int rc = key_find(d, t, &k);
 
@@ -237,16 +238,19 @@ out:
     return rc;
 }
 
-/* Another way to cut (strings, second columns) would be tried here too. */
+/*
+ * Units of at most so many bytes; 0: the table as a whole.  Another way to cut
+ * (strings, second columns) would be tried here too.
+ */
 static int
-cut(struct dump *d, size_t table, bool whole)
+cut(struct dump *d, size_t table, uint64_t unit_bytes)
 {
     const struct dump_table *t = &d->table[table];
     int rc = 0;
 
-    if (!whole && t->est_bytes > UNIT_BYTES &&
+    if (unit_bytes > 0 && t->est_bytes > unit_bytes &&
         dump_engine_transactional(t->engine))
-        rc = cut_by_integer(d, table);
+        rc = cut_by_integer(d, table, unit_bytes);
     if (rc < 0)
         return err_wrap("table %s.%s: cutting into ranges", t->schema, t->name);
     if (rc == 0)
@@ -257,14 +261,24 @@ cut(struct dump *d, size_t table, bool whole)
 /*
  * The server takes a tenth longer for rows of a range, since it compares each
  * with the bounds.  So a table that is no more than what is left for each of
- * the other workers is read as a whole: the largest ones first, and what is cut
- * makes them all end together.
+ * the other workers is read as a whole (a quarter more: estimates of tables
+ * that are alike differ).  The largest come first, and what is cut makes them
+ * all end together: by the eighth of what each worker still has to do.
  */
+static uint64_t
+unit_for(const struct dump *d, uint64_t size, uint64_t left)
+{
+    unsigned jobs = d->conf->jobs;
+
+    if (jobs == 1 || size <= (left + left / 4) / (jobs - 1))
+        return 0;
+    return MAX(UNIT_LEAST, MIN(UNIT_MOST, (size + left) / jobs / 8));
+}
+
 static int
 cut_tables(struct dump *d, struct pool_work *v, size_t n)
 {
     uint64_t left = 0;
-    unsigned others = d->conf->jobs - 1;
     int rc = 0;
 
     for (size_t i = 0; i < n; i++)
@@ -272,8 +286,7 @@ cut_tables(struct dump *d, struct pool_work *v, size_t n)
     pool_largest_first(v, n);
     for (size_t i = 0; rc == 0 && i < n; i++) {
         left -= v[i].size;
-        rc = cut(d, v[i].index,
-            others > 0 && v[i].size <= left / others + UNIT_BYTES);
+        rc = cut(d, v[i].index, unit_for(d, v[i].size, left));
     }
     return rc;
 }
