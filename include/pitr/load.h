@@ -33,6 +33,9 @@ struct load_conf {
  * the manifest.  Tables are marked or called otherwise, as the scope says.
  */
 void load_scope_manifest(struct manifest *m, const struct scope *s);
+/* Tell, by the backup's schema, what of a scope that backup does not have, and
+ * which texts go by a former name.  No target is needed. */
+int load_scope_tell(const struct load_conf *conf);
 
 struct load_report {
     uint64_t tables, rows, bytes;

@@ -284,10 +284,11 @@ plan_and_print(const struct restore *o, struct work *w)
     return rc;
 }
 
-static int
-do_load(const struct restore *o, struct work *w)
+static struct load_conf
+load_conf(const struct restore *o, struct work *w)
 {
-    struct load_conf conf = {.target = restore_target_db(w->target),
+    return (struct load_conf){
+        .target = w->target == NULL ? NULL : restore_target_db(w->target),
         .repo = w->repo,
         .key = w->key,
         .manifest = w->manifest,
@@ -297,6 +298,12 @@ do_load(const struct restore *o, struct work *w)
         .verify = !o->no_verify,
         .force_version = o->force,
         .install_plugins = o->sandbox != NULL};
+}
+
+static int
+do_load(const struct restore *o, struct work *w)
+{
+    struct load_conf conf = load_conf(o, w);
     struct load_settings *settings;
     struct replay_conf replay = replay_conf(o, w);
     int rc = -1;
@@ -361,6 +368,7 @@ restore_run(void *arg)
 {
     struct restore *o = arg;
     struct restore_target_conf target;
+    struct load_conf load;
     struct work w = {0};
     uint64_t begun_us = time_mono_us();
     bool restored = false;
@@ -374,6 +382,9 @@ restore_run(void *arg)
             manifest_load(w.repo, w.catalog->backup[w.plan.backup].id, w.key);
     if (w.manifest == NULL ||
         manifest_check(w.repo, w.manifest, cmd_jobs(o->jobs)) < 0)
+        goto out;
+    load = load_conf(o, &w);
+    if (load_scope_tell(&load) < 0)
         goto out;
     if (o->dry_run) {
         rc = 0;

@@ -85,7 +85,9 @@ load_run(const struct load_conf *conf, struct load_report *out)
     uint64_t from = time_mono_us();
     int rc = -1;
 
-    *out = (struct load_report){.tables = conf->manifest->tables};
+    *out = (struct load_report){0};
+    for (size_t i = 0; i < conf->manifest->tables; i++)
+        out->tables += !conf->manifest->table[i].left_out;
     if (db == NULL || load_read_schema(&l) < 0 || load_check_target(db, &l) < 0)
         goto out;
     if (make_tables(db, &l) < 0 || fill(db, &l, out) < 0)

@@ -482,10 +482,8 @@ load_check(const struct load_conf *conf)
         rc = load_check_target(db, &l);
     if (rc == 0 && !conf->install_plugins) /* a sandbox has told */
         rc = tell_zones(db, conf->manifest);
-    if (rc == 0) {
+    if (rc == 0)
         tell_replicas(db);
-        load_scope_tell(&l);
-    }
     load_free(&l);
     db_close(db);
     return rc;

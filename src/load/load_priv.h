@@ -119,8 +119,6 @@ bool load_name_in(char *const *v, size_t n, const char *name);
 /* load_scope.c */
 /* false: it is left out; else it is called as the scope says. */
 bool load_scope_object(const struct scope *s, struct schema_object *o);
-/* What the scope cannot do, before anything is done. */
-void load_scope_tell(const struct load *l);
 bool load_scope_stays(const struct load *l, const char *schema);
 /* `a`.`b` where o is made in a schema that stays; else NULL.  Owned. */
 char *load_scope_beside(const struct load *l, const struct schema_object *o);

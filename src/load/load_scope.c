@@ -172,20 +172,43 @@ is_there(const struct load *l, const struct scope_name *x)
     return false;
 }
 
-void
-load_scope_tell(const struct load *l)
+/* What may be a slip of the pen, or is made by the log after the backup. */
+static void
+tell_strangers(const struct load *l, const struct scope *s)
 {
-    const struct scope *s = l->conf->scope;
-
-    if (!scope_active(s))
-        return;
-    log_info("a part of the server: accounts and grants are left out");
     for (size_t i = 0; i < s->onlys; i++)
         if (!is_there(l, &s->only[i]))
-            log_warn("%s%s%s is not in the backup", s->only[i].schema,
-                s->only[i].table == NULL ? "" : ".",
+            log_warn("%s%s%s is not in the backup: only what the log after it "
+                     "makes of that is restored",
+                s->only[i].schema, s->only[i].table == NULL ? "" : ".",
                 s->only[i].table == NULL ? "" : s->only[i].table);
-    tell_mentions(l, s);
+    for (size_t i = 0; i < s->excludes; i++)
+        if (!scope_knows(s, s->exclude[i].schema))
+            log_warn("the backup has no table in the schema %s, which is to "
+                     "be left out",
+                s->exclude[i].schema);
+    for (size_t i = 0; i < s->renames; i++)
+        if (!scope_knows(s, s->rename[i].from))
+            log_warn("the backup has no table in the schema %s, which is to "
+                     "be called %s",
+                s->rename[i].from, s->rename[i].to);
+}
+
+int
+load_scope_tell(const struct load_conf *conf)
+{
+    struct load l = {.conf = conf};
+    int rc = 0;
+
+    if (!scope_active(conf->scope))
+        return 0;
+    if ((rc = load_read_schema(&l)) == 0) {
+        log_info("a part of the server: accounts and grants are left out");
+        tell_strangers(&l, conf->scope);
+        tell_mentions(&l, conf->scope);
+    }
+    load_free(&l);
+    return rc;
 }
 
 /* Two schemas under one name. */

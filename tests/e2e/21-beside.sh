@@ -124,6 +124,10 @@ expect_exit 1 pitr restore --secret-key "$T/key" --socket "$TARGET" --user root 
     --only shop
 said "shop"
 sql "$TARGET" "DROP DATABASE shop"
+expect_exit 3 pitr restore --dry-run --secret-key "$T/key" --only shpo \
+    --only shop.itmes --exclude blgo.posts --rename sohp=past
+said "shpo is not in the backup" "shop.itmes is not" "the schema blgo" \
+    "the schema sohp"
 
 say "under another name, all but a table"
 beside --only shop --rename shop=past --exclude shop.log --exclude shop.numbered
