@@ -92,6 +92,17 @@ end_process(pid_t pid)
     ended(pid, &status, true);
 }
 
+/* With all that it has started: what they write is of no use any more. */
+static void
+end_group(pid_t leader)
+{
+    int status;
+
+    kill(-leader, SIGKILL);
+    kill(leader, SIGKILL); /* that may be no leader yet */
+    ended(leader, &status, true);
+}
+
 /* The error is about a program that wrote its reasons to log. */
 static void
 add_log_tail(const char *log)
@@ -145,7 +156,7 @@ install(const struct sandbox_place *p)
         return -1;
     while (!ended(pid, &status, false)) {
         if (stop_sleep_us(POLL_US)) {
-            end_process(pid);
+            end_group(pid);
             return stop_error();
         }
     }

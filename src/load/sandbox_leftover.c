@@ -6,6 +6,7 @@
  * restore has succeeded: so all that lies beside it is of a sandbox that was
  * never finished.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -65,7 +66,7 @@ sandbox_is_marked(const struct sandbox_place *p)
     return marked;
 }
 
-/* Is it a server of this very data directory? */
+/* Is it at work in this very data directory? */
 static bool
 is_its_server(const struct sandbox_place *p, pid_t pid)
 {
@@ -87,28 +88,42 @@ is_its_server(const struct sandbox_place *p, pid_t pid)
     return found;
 }
 
-/* Its restore is gone, the server may still run. */
-static int
-stop_server(const struct sandbox_place *p)
+/* A process of the sandbox, its server or the program that made its tables;
+ * 0 where none runs. */
+static pid_t
+find_process(const struct sandbox_place *p)
 {
-    struct buf text = {0};
+    DIR *d = opendir("/proc");
+    struct dirent *e;
+    pid_t found = 0;
+
+    while (d != NULL && found == 0 && (e = readdir(d)) != NULL) {
+        pid_t pid = (pid_t)strtol(e->d_name, NULL, 10);
+
+        if (pid > 0 && is_its_server(p, pid))
+            found = pid;
+    }
+    if (d != NULL)
+        closedir(d);
+    return found;
+}
+
+/* Their restore is gone, and what they write is removed. */
+static int
+stop_processes(const struct sandbox_place *p)
+{
     pid_t pid = 0;
 
-    if (file_read(p->pid_file, 64, &text) == 0)
-        pid = (pid_t)strtol(buf_cstr(&text), NULL, 10);
-    err_clear();
-    buf_free(&text);
-    if (pid <= 0 || !is_its_server(p, pid))
-        return 0;
-    kill(pid, SIGTERM);
-    for (int i = 0; i < STOP_TRIES && is_its_server(p, pid); i++)
+    for (int i = 0; i < STOP_TRIES; i++) {
+        if ((pid = find_process(p)) == 0)
+            return 0;
+        kill(pid, SIGKILL);
         if (stop_sleep_us(POLL_US))
             return stop_error();
-    if (is_its_server(p, pid))
-        return err_set(ERR_FAILED,
-            "the server of the earlier sandbox (process %ld) does not end",
-            (long)pid);
-    return 0;
+    }
+    return err_set(ERR_FAILED,
+        "the server of the earlier sandbox (process %ld) does not end",
+        (long)pid);
 }
 
 int
@@ -116,5 +131,5 @@ sandbox_clear_leftover(const struct sandbox_place *p)
 {
     log_info("removing the sandbox that an interrupted restore has left in %s",
         p->dir);
-    return stop_server(p) < 0 ? -1 : dir_remove(p->dir);
+    return stop_processes(p) < 0 ? -1 : dir_remove(p->dir);
 }
