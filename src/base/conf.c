@@ -310,11 +310,13 @@ conf_server_find(const struct conf *c, const char *name)
             return &c->server[i];
     for (size_t i = 0; i < c->servers; i++)
         buf_fmt(&names, "%s%s", i > 0 ? ", " : "", c->server[i].name);
-    if (name == NULL)
+    if (name == NULL) {
         err_set(ERR_USAGE, "%s has several servers", c->path);
-    else
+        err_hint("Choose one with --server NAME: %s", buf_cstr(&names));
+    } else {
         err_set(ERR_USAGE, "%s has no section [%s]", c->path, name);
-    err_hint("Choose one with --server NAME: %s", buf_cstr(&names));
+        err_hint("It has: %s", buf_cstr(&names));
+    }
     buf_free(&names);
     return NULL;
 }

@@ -165,7 +165,12 @@ file_create(const char *path, mode_t mode, const void *p, size_t n)
         goto out;
     }
     if (file_publish_at(AT_FDCWD, tmp, AT_FDCWD, path) < 0) {
+        bool there = errno == EEXIST;
+
         err_sys(ERR_FAILED, "cannot create %s", path);
+        if (there)
+            err_hint("It is never overwritten: name another file, or move "
+                     "that one away.");
         unlink(tmp);
         goto out;
     }

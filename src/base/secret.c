@@ -158,7 +158,7 @@ secret_ask(const char *prompt, int confirm)
 
     if (tty < 0) {
         err_sys(ERR_KEY, "no terminal to ask on");
-        err_hint("name a file with the passphrase instead");
+        err_hint("Name a file with the passphrase: --passphrase-file FILE.");
         return NULL;
     }
     if ((s = ask_once(tty, prompt)) == NULL || !confirm)

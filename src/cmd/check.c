@@ -1,6 +1,6 @@
 /*
  * check.c -- is everything in place?  The server's settings, the account's
- * grants, the keys, the repository; and a marker that has to arrive.
+ * grants, the keys, the repository; others look at the stream and the vaults.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -23,6 +23,9 @@ struct check {
     bool grants;
     uint64_t wait_us;
 };
+
+/* max_lag, as of `status`. */
+#define LAG_US (UINT64_C(300) * 1000000)
 
 #define FIELD(f) offsetof(struct check, f)
 static const struct opt check_opts[] = {
@@ -240,7 +243,7 @@ check_grants(struct db *db, struct findings *f)
     buf_free(&missing);
 }
 
-/* --- the repository, and the marker --- */
+/* --- the repository --- */
 
 static void
 check_space(const struct repo *r, struct findings *f)
@@ -261,91 +264,6 @@ check_space(const struct repo *r, struct findings *f)
     else
         check_good(
             f, "%s are left on the repository's disk", size_text(left, text));
-}
-
-static int
-tail_has(struct repo *r, const struct gtid *marker)
-{
-    struct segment_tail t = {0};
-    int rc = segment_tail_find(r, &t);
-
-    if (rc > 0) {
-        rc = gtid_pos_includes(&t.state.gtid, marker);
-        segment_tail_free(&t);
-    }
-    return rc;
-}
-
-int
-check_arrives(struct repo *r, const struct check_marker *m)
-{
-    uint64_t begun = time_mono_us();
-    int there;
-
-    while ((there = tail_has(r, &m->gtid)) == 0 &&
-        time_mono_us() - begun < m->wait_us && !stop_sleep_us(300000))
-        continue;
-    return there;
-}
-
-static int
-write_marker(struct db *db, struct gtid *out)
-{
-    char *text = NULL;
-    int rc = -1;
-
-    /* A statement that changes nothing and is logged with a GTID of its own. */
-    if (db_exec(db, "FLUSH HOSTS") < 0 ||
-        db_value(db, &text, "SELECT @@last_gtid") < 0)
-        return -1;
-    if (text == NULL || *text == '\0')
-        err_set(ERR_FAILED,
-            "the server gave the marker no GTID: its log is "
-            "off, or off for this account");
-    else
-        rc = gtid_parse(text, out);
-    free(text);
-    return rc;
-}
-
-static void
-check_stream(
-    struct db *db, struct repo *r, struct findings *f, struct check_marker *m)
-{
-    uint64_t begun = time_mono_us();
-    char text[GTID_TEXT], took[TIME_TEXT];
-    int there = 0, running = repo_is_locked(r, "stream");
-
-    if (running <= 0) {
-        if (running == 0) {
-            err_set(ERR_FAILED,
-                "no stream is running: the binary log is not "
-                "being captured");
-            err_hint("Start \"pitr stream\" (as a service), then check "
-                     "again.");
-        }
-        check_fault(f);
-        return;
-    }
-    if (write_marker(db, &m->gtid) < 0) {
-        check_fault(f);
-        return;
-    }
-    there = check_arrives(r, m);
-    if (there == 0) {
-        err_set(ERR_FAILED,
-            "the marker %s has not arrived in the repository "
-            "within %s",
-            gtid_text(&m->gtid, text), time_span(m->wait_us, took));
-        err_hint("Look at what \"pitr stream\" says; it may have lost the "
-                 "server, or lag.");
-    }
-    m->arrived = there > 0;
-    if (there <= 0)
-        check_fault(f);
-    else
-        check_good(f, "a marker (GTID %s) was in the repository after %s",
-            gtid_text(&m->gtid, text), time_span(time_mono_us() - begun, took));
 }
 
 static struct repo *
@@ -434,8 +352,8 @@ conclude(struct findings *f)
             "%u fault%s, %u warning%s", f->faults, f->faults == 1 ? "" : "s",
             f->warnings, f->warnings == 1 ? "" : "s");
     else if (rc == 0 && f->warnings > 0)
-        log_warn("%u setting%s to look at", f->warnings,
-            f->warnings == 1 ? "" : "s");
+        log_warn(
+            "%u thing%s to look at", f->warnings, f->warnings == 1 ? "" : "s");
     buf_free(&f->text);
     return rc;
 }
@@ -466,7 +384,8 @@ check_run(void *arg)
     }
     repo = check_repository(s, &f);
     if (db != NULL && repo != NULL)
-        check_stream(db, repo, &f, &marker);
+        check_stream(
+            db, repo, s->max_lag_us != 0 ? s->max_lag_us : LAG_US, &f, &marker);
     check_vaults(s, &marker, &f);
     db_close(db);
     repo_close(repo);

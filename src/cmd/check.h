@@ -33,6 +33,10 @@ struct check_marker {
     bool arrived; /* in the repository */
     uint64_t wait_us;
 };
+/* check_stream.c: write it, and see it arrive.  lag_us: a stream that is run
+ * from time to time has to have come to its end within so long. */
+void check_stream(struct db *db, struct repo *r, uint64_t lag_us,
+    struct findings *f, struct check_marker *m);
 /* Has the log of r it, within its time?  1, 0, -1. */
 int check_arrives(struct repo *r, const struct check_marker *m);
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "cmd.h"
+#include "pitr/mem.h"
 #include "pitr/times.h"
 
 static void
@@ -60,6 +61,7 @@ put_run(const struct catalog *c, size_t i, size_t end, struct buf *out)
     char *begin = gtid_pos_text(&first->start.gtid);
     char *stop = gtid_pos_text(&last->state.gtid);
     uint64_t until = catalog_whole_until(c, i, end - i), bytes = 0, groups = 0;
+    uint64_t from_us = begin_us(first);
 
     for (size_t k = i; k < end; k++) {
         bytes += c->segment[k].size;
@@ -69,7 +71,10 @@ put_run(const struct catalog *c, size_t i, size_t end, struct buf *out)
         buf_fmt(out, "  BROKEN: %s\n", first->broken);
     else if (segment_is_gap(&first->start))
         buf_fmt(out, "  GAP: %s\n", first->start.why);
-    buf_fmt(out, "  from %s, after GTID %s\n", time_both(begin_us(first), from),
+    /* The server's clock tells the end, and this host's the beginning. */
+    if (until != 0)
+        from_us = MIN(from_us, until);
+    buf_fmt(out, "  from %s, after GTID %s\n", time_both(from_us, from),
         *begin ? begin : "(empty)");
     buf_fmt(out, "    to %s, GTID %s%s\n",
         until == 0 ? "(nothing yet)" : time_both(until, to),

@@ -26,7 +26,8 @@ struct advice {
 static const struct advice advices[] = {
     {CR_CONNECTION_ERROR, ERR_UNREACHABLE,
         "no server listens there: is mariadb running (systemctl status "
-        "mariadb), and is this its socket (SELECT @@socket)?"},
+        "mariadb)? SELECT @@socket, @@port, @@bind_address on it tell where; "
+        "over the network, a firewall may keep us out"},
     {CR_CONN_HOST_ERROR, ERR_UNREACHABLE,
         "the host does not answer at that port: is mariadb running, and does "
         "bind-address or a firewall keep us out?"},

@@ -145,6 +145,8 @@ pitr backup >/dev/null
 sql "$SRC" "INSERT INTO d.t VALUES (0, 'later')"
 sleep 1.1
 pitr stream --once >/dev/null
+expect_exit 3 pitr check --wait 100ms
+said "marker .* has not arrived within 0.1s" "stream --once.* --wait"
 
 say "cutoffs outside of the windows, which are printed"
 for when in "2001-02-03 04:05:06" "2099-01-01"; do
@@ -228,6 +230,33 @@ expect_exit 1 pitr stream --once
 said "log_bin"
 expect_exit 1 pitr check
 said "log_bin"
+
+say "a sandbox that was stopped, or killed, while its tables were made"
+at_work()
+{
+    pgrep -f -- "--datadir=$T/r/data" >/dev/null
+}
+makes_tables()
+{
+    at_work && [ -d "$T/r/data/mysql" ]
+}
+for signal in TERM KILL; do
+    "$PITR" restore --config "$T/pitr.conf" --secret-key "$T/key" \
+        --sandbox "$T/r" >"$T/said" 2>&1 &
+    pid=$!
+    children+=("$pid")
+    wait_until 20 makes_tables || fail "nothing is made"
+    kill -$signal "$pid"
+    rc=0
+    wait "$pid" 2>/dev/null || rc=$?
+    case $signal in
+    TERM)
+        [ $rc = 143 ] || fail "exit code $rc"
+        ! at_work || fail "the program that makes the tables goes on"
+        ;;
+    KILL) at_work || say "(it was too fast)" ;;
+    esac
+done
 
 say "after all this a restore works"
 restore_to r
