@@ -34,6 +34,8 @@ int row_split(const struct row_col *cols, size_t n, const void *row,
  *                      the empty error value stays apart from ''
  *   inet4, inet6, uuid CAST(`c` AS BINARY): their bytes (their text is
  *                      refused under SET NAMES binary)
+ *   null               NULL: no type of a column, but said of a computed one,
+ *                      where a table has no others
  * Storing the error value 0 of an enum again counts as a warning (1265).
  */
 void row_select_expr(struct buf *out, const char *column,

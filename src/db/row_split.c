@@ -6,6 +6,7 @@
  * row"; Connector/C ma_stmt_codec.c.
  */
 #include <mysql.h>
+#include <string.h>
 #include <strings.h>
 #include "db_internal.h"
 #include "pitr/mem.h"
@@ -93,6 +94,10 @@ row_select_expr(struct buf *out, const char *column, const char *data_type)
         {"uuid", "BINARY"},
     };
 
+    if (strcmp(data_type, "null") == 0) {
+        buf_str(out, "NULL");
+        return;
+    }
     for (size_t i = 0; i < NELEM(casts); i++)
         if (strcasecmp(casts[i].type, data_type) == 0) {
             buf_str(out, "CAST(");

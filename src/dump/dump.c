@@ -12,7 +12,6 @@
 #include "pitr/progress.h"
 #include "pitr/stop.h"
 #include "pitr/times.h"
-#include "pitr/zone.h"
 
 #define ROOM_US 200000 /* between looks */
 #define PACE_US 200000 /* the same, whether to stop */
@@ -271,64 +270,6 @@ preflight(struct dump *d)
     return 0;
 }
 
-/* How far the source's time zone is told beyond now. */
-#define ZONE_AHEAD_S (32u * 86400u)
-
-/*
- * What statements of the log go by and do not carry: an engine that they do not
- * name, what "utf8" is, what the time zone SYSTEM is, which zones have names.
- */
-static int
-note_settings(struct dump *d)
-{
-    static const char *const names[][2] = {
-        {"default_storage_engine", "@@global.default_storage_engine"},
-        {"old_mode", "@@global.old_mode"},
-        {"innodb_page_size", "@@global.innodb_page_size"},
-        {"named_time_zones", "(SELECT COUNT(*) FROM mysql.time_zone_name)"},
-    };
-    char *v = NULL;
-
-    for (size_t i = 0; i < NELEM(names); i++) {
-        if (db_value(d->main, &v, "SELECT %s", names[i][1]) < 0)
-            return -1;
-        if (v != NULL)
-            manifest_set(d->m, names[i][0], v);
-        free(v);
-        v = NULL;
-    }
-    v = zone_of(d->main, d->m->info.snapshot_us / 1000000 + ZONE_AHEAD_S);
-    if (v == NULL)
-        return -1;
-    manifest_set(d->m, "system_time_zone", v);
-    free(v);
-    return 0;
-}
-
-/* What is not captured and would be missed is said. */
-static int
-warn_of_the_rest(struct dump *d)
-{
-    static const struct {
-        const char *table, *what;
-    } rest[] = {
-        {"func", "user-defined functions (mysql.func)"},
-        {"servers", "server definitions (mysql.servers)"},
-    };
-
-    for (size_t i = 0; i < NELEM(rest); i++) {
-        uint64_t n = 0;
-
-        if (db_value_u64(d->main, &n, "SELECT COUNT(*) FROM mysql.%s",
-                rest[i].table) < 0)
-            return -1;
-        if (n > 0)
-            dump_warn(d, "%llu %s are not part of the backup",
-                (unsigned long long)n, rest[i].what);
-    }
-    return 0;
-}
-
 static void
 remove_all(struct dump *d)
 {
@@ -414,7 +355,7 @@ capture(struct dump *d)
     if (rc < 0)
         return -1;
     dump_history_tell(d);
-    if (note_settings(d) < 0 || warn_of_the_rest(d) < 0 ||
+    if (dump_settings_note(d) < 0 || dump_rest_warn(d) < 0 ||
         dump_pos_now(d->main, &d->end_at) < 0)
         return -1;
     dump_guard_release(d);

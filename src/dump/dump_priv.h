@@ -43,7 +43,8 @@ struct dump_table { /* a base table, whether its rows are stored or not */
     bool locked;     /* has no transactions: read under LOCK TABLES */
     bool history;
     bool versioned;
-    char *select; /* the columns' expressions */
+    char *select;   /* the columns' expressions */
+    char *computed; /* its first column that is not stored; NULL: none */
     uint64_t est_rows, est_bytes;
     bool wire_known;
     unsigned units_left;
@@ -174,6 +175,10 @@ void dump_hold_end(struct dump *d);
     column " NOT IN ('information_schema','performance_schema','mysql','sys')"
 int dump_tables_read(struct dump *d);
 void dump_tables_free(struct dump *d);
+
+/* dump_rest.c */
+int dump_settings_note(struct dump *d);
+int dump_rest_warn(struct dump *d);
 
 /* dump_doubts.c: columns whose definition or values may not be what is shown;
  * noted by the catalogue, asked for when all else is done. */

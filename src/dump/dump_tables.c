@@ -199,6 +199,8 @@ one_column(struct dump *d, struct period *p, const char *const *cell)
                 .preset = cell[8]});
         return;
     }
+    if (p->table->computed == NULL)
+        p->table->computed = xstrdup(cell[2]);
     if (expression == NULL)
         return;
     if (strcasecmp(expression, "ROW START") == 0) {
@@ -269,7 +271,12 @@ dump_tables_read(struct dump *d)
     if (read_tables(d) < 0 || read_columns(d) < 0)
         return err_wrap("reading the catalogue");
     for (size_t i = 0; i < d->tables; i++)
-        if (d->table[i].number != UINT32_MAX && d->table[i].select == NULL) {
+        if (d->table[i].number == UINT32_MAX || d->table[i].select != NULL) {
+            continue;
+        } else if (d->table[i].computed != NULL) {
+            /* Rows of nothing but computed columns: how many there are. */
+            add_column(d, &d->table[i], d->table[i].computed, "null");
+        } else {
             d->table_busy = true; /* dropped between the two questions? */
             return err_set(ERR_FAILED,
                 "table %s.%s has no columns that could be read",
@@ -289,6 +296,7 @@ dump_tables_free(struct dump *d)
         free(t->name);
         free(t->engine);
         free(t->select);
+        free(t->computed);
         dump_pos_free(&t->read_at);
     }
     free(d->table);

@@ -126,8 +126,9 @@ set_if_there(struct db *db, const char *name, const char *value)
 
 /*
  * What is created here was valid at the source, whatever today's defaults are:
- * no engine is exchanged for another, "utf8" is what it was before 10.6, a
- * charset without a collation has its old default one.
+ * a MEMORY table was as large as its max_heap_table_size let it be, no engine
+ * is exchanged for another, "utf8" is what it was before 10.6, a charset
+ * without a collation has its old default one.
  */
 static int
 session_setup(struct db *db)
@@ -138,6 +139,7 @@ session_setup(struct db *db)
             "SET SESSION foreign_key_checks=0, unique_checks=0, "
             "check_constraint_checks=0, sql_log_off=1, "
             "innodb_strict_mode=0, lock_wait_timeout=86400, "
+            "max_heap_table_size=18446744073709547520, "
             "innodb_lock_wait_timeout=86400, "
             "sql_mode=CONCAT(@@sql_mode, "
             "',NO_ENGINE_SUBSTITUTION,NO_DIR_IN_CREATE')") < 0 ||

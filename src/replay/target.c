@@ -29,6 +29,7 @@ static const struct {
     {"old_mode", NULL, false},
     /* What the source took, strict or not. */
     {"innodb_strict_mode", "OFF", false},
+    {"max_heap_table_size", "18446744073709547520", true},
     {"gtid_strict_mode", "0", true}, /* logs may be out of order */
     {"gtid_ignore_duplicates", "0", true},
     {"slave_exec_mode", "STRICT", false},

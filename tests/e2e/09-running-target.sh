@@ -6,12 +6,15 @@
 source_server
 shop_schema | mysql_client --socket="$SRC"
 shop_rows 2000 | mysql_client --socket="$SRC"
+sql "$SRC" "USE shop; CREATE TABLE heap (id INT PRIMARY KEY, v CHAR(99)) ENGINE=MEMORY;
+    INSERT INTO heap SELECT seq, MD5(seq) FROM seq_1_to_1000"
 set_up
 stream_start
 write_as shop_customer 1
 sleep 0.5
 pitr backup
 sleep 1
+sql "$SRC" "USE shop; INSERT INTO heap SELECT seq, MD5(seq) FROM seq_1001_to_2000"
 writers_pause
 cutoff=$(wait_second "$SRC")
 truth "$SRC" "$T/truth"
@@ -22,7 +25,7 @@ writers_stop
 streamed
 
 server_init "$T/target"
-server_start "$T/target" --server-id=50 --log-bin=mine --event-scheduler=ON \
+server_start "$T/target" --server-id=50 --log-bin=mine --event-scheduler=ON --max-heap-table-size=16K \
     --sync-binlog=1 --innodb-flush-log-at-trx-commit=1 --gtid-strict-mode=OFF
 TARGET=$T/target/sock
 sql "$TARGET" "CREATE DATABASE other; CREATE TABLE other.t (id INT PRIMARY KEY);

@@ -25,6 +25,8 @@ CREATE TABLE generated (id INT PRIMARY KEY, a INT, b VARCHAR(20),
     w INT AS (id MOD 3) VIRTUAL INVISIBLE, KEY (v), KEY (p), UNIQUE (w, id));
 INSERT INTO generated (id, a, b) VALUES (1, 5, 'five'), (2, NULL, NULL),
     (3, -1, ''), (4, 1000000000, 'x');
+CREATE TABLE computed (a INT AS (1) VIRTUAL);
+INSERT INTO computed () VALUES (), (), ();
 CREATE TABLE expressions (id INT PRIMARY KEY, a INT DEFAULT (id + 1),
     b VARCHAR(99) DEFAULT (CONCAT('n', 1 + 1)), c DATETIME DEFAULT (NOW() +
     INTERVAL 1 DAY), d TEXT DEFAULT 'text', e BLOB DEFAULT x'00ff',
