@@ -192,6 +192,15 @@ dump_events_write(struct dump *d, struct schema_writer *w)
             "EVENT_SCHEMA") " ORDER BY 1, 2");
 }
 
+/* Is the number a below b?  BIGINTs, with a sign or (from 11.5 on) without. */
+static bool
+below(const char *a, const char *b)
+{
+    if (*a == '-' || *b == '-')
+        return strtoll(a, NULL, 10) < strtoll(b, NULL, 10);
+    return strtoull(a, NULL, 10) < strtoull(b, NULL, 10);
+}
+
 /*
  * The statement that brings a new sequence to where this one is.  SETVAL only
  * goes forward, or to a later round; a value before the start needs a restart.
@@ -199,17 +208,15 @@ dump_events_write(struct dump *d, struct schema_writer *w)
 static char *
 sequence_state(const char *name, const struct db_result *r)
 {
-    int64_t next = strtoll(db_text(r, 0, 0), NULL, 10);
-    int64_t start = strtoll(db_text(r, 0, 1), NULL, 10);
-    int64_t step = strtoll(db_text(r, 0, 2), NULL, 10);
+    const char *next = db_text(r, 0, 0), *start = db_text(r, 0, 1);
     uint64_t round = strtoull(db_text(r, 0, 3), NULL, 10);
-    bool behind = step < 0 ? next > start : next < start;
+    bool behind =
+        *db_text(r, 0, 2) == '-' ? below(start, next) : below(next, start);
 
     if (round == 0 && behind)
-        return xasprintf(
-            "ALTER SEQUENCE %s RESTART WITH %s", name, db_text(r, 0, 0));
+        return xasprintf("ALTER SEQUENCE %s RESTART WITH %s", name, next);
     return xasprintf(
-        "SELECT SETVAL(%s, %s, 0, %" PRIu64 ")", name, db_text(r, 0, 0), round);
+        "SELECT SETVAL(%s, %s, 0, %" PRIu64 ")", name, next, round);
 }
 
 static int
