@@ -163,7 +163,8 @@ real_connect(struct db *db, const struct db_conf *conf)
 
 /*
  * The server's own settings and init_connect may have changed any of these;
- * sql_select_limit, for one, would cut tables short without a word.
+ * sql_select_limit, for one, would cut tables short without a word; and what is
+ * looked for in a message is English.
  */
 static int
 session_setup(struct db *db)
@@ -178,7 +179,7 @@ session_setup(struct db *db)
         "max_statement_time=0, autocommit=1,"
         "sql_select_limit=18446744073709551615, sql_big_selects=1,"
         "sql_safe_updates=0, sql_auto_is_null=0, sql_quote_show_create=1,"
-        "group_concat_max_len=1073741824");
+        "group_concat_max_len=1073741824, lc_messages='en_US'");
 }
 
 /*

@@ -13,28 +13,27 @@
 #define ZONE_AHEAD_S (32u * 86400u)
 
 /*
- * What statements of the log go by and do not carry: an engine that they do not
- * name, what "utf8" is, what the time zone SYSTEM is, which zones have names.
+ * What statements of the log go by and do not carry: an engine, and options,
+ * that they do not name, what "utf8" is, what the time zone SYSTEM is, which
+ * zones have names.
  */
 int
 dump_settings_note(struct dump *d)
 {
-    static const char *const names[][2] = {
-        {"default_storage_engine", "@@global.default_storage_engine"},
-        {"old_mode", "@@global.old_mode"},
-        {"innodb_page_size", "@@global.innodb_page_size"},
-        {"named_time_zones", "(SELECT COUNT(*) FROM mysql.time_zone_name)"},
-    };
+    struct db_result r;
     char *v = NULL;
 
-    for (size_t i = 0; i < NELEM(names); i++) {
-        if (db_value(d->main, &v, "SELECT %s", names[i][1]) < 0)
-            return -1;
-        if (v != NULL)
-            manifest_set(d->m, names[i][0], v);
-        free(v);
-        v = NULL;
-    }
+    if (db_query(d->main, &r,
+            "SELECT LOWER(VARIABLE_NAME), VARIABLE_VALUE FROM"
+            " information_schema.GLOBAL_VARIABLES WHERE VARIABLE_NAME IN"
+            " ('default_storage_engine', 'old_mode', 'innodb_page_size',"
+            " 'innodb_compression_default', 'innodb_default_encryption_key_id')"
+            " UNION ALL SELECT 'named_time_zones', COUNT(*) FROM"
+            " mysql.time_zone_name ORDER BY 1") < 0)
+        return -1;
+    for (size_t i = 0; i < r.rows; i++)
+        manifest_set(d->m, db_text(&r, i, 0), db_text(&r, i, 1));
+    db_result_free(&r);
     v = zone_of(d->main, d->m->info.snapshot_us / 1000000 + ZONE_AHEAD_S);
     if (v == NULL)
         return -1;

@@ -27,6 +27,8 @@ static const struct {
     {"server_id", NULL, true},
     {"default_storage_engine", NULL, false},
     {"old_mode", NULL, false},
+    {"innodb_compression_default", NULL, false},
+    {"innodb_default_encryption_key_id", NULL, true},
     /* What the source took, strict or not. */
     {"innodb_strict_mode", "OFF", false},
     {"max_heap_table_size", "18446744073709547520", true},

@@ -23,7 +23,8 @@ left_to_the_server() # NAME ZONE
 }
 shop_schema | mysql_client --socket="$SRC"
 shop_rows 1000 | mysql_client --socket="$SRC"
-sql "$SRC" "SET GLOBAL default_storage_engine = Aria, GLOBAL old_mode = ''"
+sql "$SRC" "SET GLOBAL default_storage_engine = Aria, GLOBAL old_mode = '',
+    GLOBAL innodb_compression_default = ON"
 left_to_the_server a SYSTEM
 left_to_the_server b Europe/Berlin
 configure
@@ -44,7 +45,9 @@ sql "$SRC" "UPDATE shop.customers SET city = 'after the backup' WHERE id < 9"
 left_to_the_server c SYSTEM
 left_to_the_server d Europe/Berlin
 sql "$SRC" "USE shop; ALTER TABLE Made_a MODIFY t DATETIME, ADD n DATETIME
-    DEFAULT NOW(); CREATE TABLE strict (id INT) ENGINE=InnoDB KEY_BLOCK_SIZE=5"
+    DEFAULT NOW(); CREATE TABLE pages (id INT PRIMARY KEY) ENGINE=InnoDB;
+    CREATE TABLE strict ($(printf 'c%s CHAR(60), ' {1..199}) id INT)
+    CHARACTER SET latin1 ENGINE=InnoDB"
 pitr stream --once >/dev/null
 truth "$SRC" "$T/truth"
 

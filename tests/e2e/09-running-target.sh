@@ -7,7 +7,9 @@ source_server
 shop_schema | mysql_client --socket="$SRC"
 shop_rows 2000 | mysql_client --socket="$SRC"
 sql "$SRC" "USE shop; CREATE TABLE heap (id INT PRIMARY KEY, v CHAR(99)) ENGINE=MEMORY;
-    INSERT INTO heap SELECT seq, MD5(seq) FROM seq_1_to_1000"
+    INSERT INTO heap SELECT seq, MD5(seq) FROM seq_1_to_1000;
+    CREATE TABLE gone (a INT); CREATE VIEW broken AS SELECT a FROM gone;
+    DROP TABLE gone"
 set_up
 stream_start
 write_as shop_customer 1
@@ -25,7 +27,8 @@ writers_stop
 streamed
 
 server_init "$T/target"
-server_start "$T/target" --server-id=50 --log-bin=mine --event-scheduler=ON --max-heap-table-size=16K \
+server_start "$T/target" --server-id=50 --log-bin=mine --event-scheduler=ON \
+    --max-heap-table-size=16K --lc-messages=de_DE \
     --sync-binlog=1 --innodb-flush-log-at-trx-commit=1 --gtid-strict-mode=OFF
 TARGET=$T/target/sock
 sql "$TARGET" "CREATE DATABASE other; CREATE TABLE other.t (id INT PRIMARY KEY);
