@@ -17,7 +17,7 @@ add_text(struct recipients *r, const char *text)
         return err_wrap("recipient %s", text);
     for (size_t i = 0; i < r->n; i++)
         if (memcmp(&r->v[i], &r->v[r->n], sizeof r->v[0]) == 0)
-            return err_set(ERR_USAGE, "recipient %s is there twice", text);
+            return err_set(ERR_USAGE, "%s is a recipient already", text);
     r->n++;
     return 0;
 }

@@ -27,7 +27,10 @@ vault_open(const char *url, const struct conf_server *s)
         store == NULL ? NULL : repo_open_store(store, s->name, NULL);
 
     if (r == NULL) {
-        log_warn("%s: %s. What may not be there stays here", url, err_text());
+        bool named = strstr(err_text(), "sftp://") != NULL;
+
+        log_warn("%s%s%s. What may not be there stays here", named ? "" : url,
+            named ? "" : ": ", err_text());
         err_clear();
     }
     return r;

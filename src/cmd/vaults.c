@@ -139,8 +139,8 @@ warn(const struct one *o)
 {
     bool named = strstr(err_text(), "sftp://") != NULL;
 
-    log_warn("%s%snot shipped: %s. %s", named ? "" : o->url, named ? "" : ": ",
-        err_text(), err_hint_text());
+    log_warn("%s%snot shipped: %s%s%s", named ? "" : o->url, named ? "" : ": ",
+        err_text(), *err_hint_text() == '\0' ? "" : ". ", err_hint_text());
 }
 
 /* The capture goes on whatever is wrong with a vault; what is wrong is said

@@ -97,8 +97,8 @@ paper_chars(const char *text, char chars[PAPER_LINES * LINE_CHARS])
             continue;
         if (n == PAPER_LINES * LINE_CHARS)
             return err_set(ERR_KEY,
-                "the paper form has more than %d lines "
-                "of %d characters",
+                "the paper form has more than %d lines of %d characters; "
+                "nothing else belongs into that file",
                 PAPER_LINES, LINE_CHARS);
         chars[n++] = (char)(c == '0' ? 'o' : c == '8' ? 'b' : c);
     }

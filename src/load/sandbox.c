@@ -109,7 +109,7 @@ add_log_tail(const char *log)
 {
     char *tail = sandbox_log_tail(log);
 
-    err_hint("the end of %s:\n%s", log, tail);
+    err_hint("In %s:\n%s", log, tail);
     free(tail);
 }
 

@@ -319,28 +319,46 @@ sandbox_readme(const struct sandbox_place *p)
     return rc;
 }
 
-#define TAIL_BYTES 4096
+#define TAIL_BYTES 16384
 #define TAIL_LINES 15
+
+/* The last lines that are errors, or of all where none is. */
+static char *
+last_lines(const char *text, bool errors)
+{
+    const char *line[TAIL_LINES], *p = text, *end;
+    size_t n = 0;
+    struct buf out = {0};
+
+    for (; *p != '\0'; p = *end == '\0' ? end : end + 1) {
+        const char *mark = strstr(p, "[ERROR]");
+
+        end = p + strcspn(p, "\n");
+        if (!errors || (mark != NULL && mark < end))
+            line[n++ % TAIL_LINES] = p;
+    }
+    for (size_t i = n < TAIL_LINES ? 0 : n - TAIL_LINES; i < n; i++) {
+        p = line[i % TAIL_LINES];
+        buf_fmt(&out, "%.*s\n", (int)strcspn(p, "\n"), p);
+    }
+    return buf_take(&out);
+}
 
 char *
 sandbox_log_tail(const char *path)
 {
-    char text[TAIL_BYTES + 1];
+    char *text = xcalloc(1, TAIL_BYTES + 1), *tail;
     FILE *f = fopen(path, "re");
-    size_t n = 0;
-    char *from;
 
-    if (f == NULL)
+    if (f == NULL) {
+        free(text);
         return xstrdup("(it cannot be read)");
+    }
     if (fseek(f, -TAIL_BYTES, SEEK_END) < 0)
         rewind(f);
-    n = fread(text, 1, TAIL_BYTES, f);
+    text[fread(text, 1, TAIL_BYTES, f)] = '\0';
     fclose(f);
-    text[n] = '\0';
-    from = text + n;
-    for (int lines = 0; from > text; from--) {
-        if (from[-1] == '\n' && from < text + n && ++lines == TAIL_LINES)
-            break;
-    }
-    return xstrdup(from);
+    tail = last_lines(text, strstr(text, "[ERROR]") != NULL);
+    free(text);
+    return tail;
 }

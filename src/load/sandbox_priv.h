@@ -49,7 +49,7 @@ bool sandbox_is_marked(const struct sandbox_place *p);
 /* Stop its server if it still runs, remove the directory. */
 int sandbox_clear_leftover(const struct sandbox_place *p);
 
-/* Its last lines; owned. */
+/* Its last lines, of errors if it has such; owned. */
 char *sandbox_log_tail(const char *path);
 
 #endif

@@ -11,16 +11,33 @@
 #include "pitr/mem.h"
 #include "pitr/times.h"
 
-/* With the windows as the hint. */
+/* The newest first, as of the times. */
+static void
+put_positions(const struct catalog *c, const struct windows *w, struct buf *out)
+{
+    for (size_t i = w->n; i-- > 0;) {
+        char *from = gtid_pos_text(&c->backup[w->v[i].backup].gtid);
+        char *to = gtid_pos_text(&w->v[i].to);
+
+        buf_fmt(out, "  after GTID %s, up to %s\n", *from ? from : "(empty)",
+            *to ? to : "(empty)");
+        free(from);
+        free(to);
+    }
+}
+
+/* With the windows as the hint; of GTIDs, too. */
 static int
 refuse(const struct catalog *c, enum err_kind kind, const char *what,
-    const char *advice)
+    const char *advice, bool gtids)
 {
     struct windows w;
     struct buf text = {0};
 
     catalog_windows(c, &w);
     windows_text(c, &w, &text);
+    if (gtids)
+        put_positions(c, &w, &text);
     err_set(kind, "%s", what);
     err_hint("%sWhat can be restored:\n%s", advice, buf_cstr(&text));
     buf_free(&text);
@@ -106,13 +123,15 @@ damage_before(
 
 /* Something was changed or taken away: what that keeps from being restored. */
 static int
-refuse_damage(const struct catalog *c, const char *what, const char *damage)
+refuse_damage(
+    const struct catalog *c, const char *what, const char *damage, bool gtids)
 {
     char *text = xasprintf("%s: the log is broken: %s", what, damage);
 
     refuse(c, ERR_VERIFY, text,
         "Take what is damaged from another copy of the repository; \"pitr "
-        "verify\" names all of it. ");
+        "verify\" names all of it. ",
+        gtids);
     free(text);
     return -1;
 }
@@ -136,11 +155,12 @@ refuse_cutoff(
             "after any backup%s",
             gtid_text(&cut->gtid, gtid), from);
     if (damage != NULL)
-        return refuse_damage(c, text, damage);
+        return refuse_damage(c, text, damage, cut->kind != CUTOFF_TIME);
     return refuse(c, ERR_GAP, text,
         cut->kind == CUTOFF_TIME ? "Without --until, the newest state is "
                                    "restored. "
-                                 : "");
+                                 : "",
+        cut->kind != CUTOFF_TIME);
 }
 
 /* Is there log that goes on after what is reached from a backup? */
@@ -193,7 +213,7 @@ plan_make(const struct catalog *c, const struct cutoff *cutoff,
     out->cutoff = *cutoff;
     if (c->backups == 0)
         return refuse(c, ERR_GAP, "the repository has no whole backup",
-            "Make one with \"pitr backup\". ");
+            "Make one with \"pitr backup\". ", false);
     for (size_t i = c->backups; i-- > 0;) {
         if (backup_id != NULL && strcmp(backup_id, c->backup[i].id) != 0)
             continue;
@@ -208,7 +228,7 @@ plan_make(const struct catalog *c, const struct cutoff *cutoff,
     }
     if (found && cutoff->kind == CUTOFF_NEWEST && out->damage != NULL)
         return refuse_damage(
-            c, "the newest state cannot be restored", out->damage);
+            c, "the newest state cannot be restored", out->damage, false);
     if (found)
         return 0;
     if (!known) {

@@ -95,9 +95,12 @@ vault_tcp_connect(
 
     snprintf(service, sizeof service, "%u", port);
     rc = getaddrinfo(host, service, &want, &found);
-    if (rc != 0)
-        return err_set(ERR_UNREACHABLE, "host %s: %s", host,
+    if (rc != 0) {
+        err_set(ERR_UNREACHABLE, "host %s: %s", host,
             rc == EAI_SYSTEM ? strerror(errno) : gai_strerror(rc));
+        return err_hint(
+            "Is the name right? \"getent hosts %s\" asks the same.", host);
+    }
     for (struct addrinfo *a = found; a != NULL && fd < 0; a = a->ai_next) {
         fd = try_address(a, connect_us, &error);
         if (fd < 0 && stop_asked())
@@ -106,9 +109,12 @@ vault_tcp_connect(
     freeaddrinfo(found);
     if (fd < 0 && stop_asked())
         return stop_error();
-    if (fd < 0)
-        return err_set(ERR_UNREACHABLE, "cannot connect to %s port %u: %s",
-            host, port, strerror(error));
+    if (fd < 0) {
+        err_set(ERR_UNREACHABLE, "cannot connect to %s port %u: %s", host, port,
+            strerror(error));
+        return err_hint("Is that machine up, does its sshd listen at that "
+                        "port, does a firewall let us through?");
+    }
     set_options(fd, silence_us);
     return fd;
 }
