@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -19,6 +20,8 @@
 
 #define READY_US UINT64_C(120000000)
 #define POLL_US UINT64_C(50000)
+/* An empty server needs about as much. */
+#define ROOM ((uint64_t)256 << 20)
 
 struct sandbox {
     struct sandbox_place place;
@@ -107,9 +110,17 @@ end_group(pid_t leader)
 static void
 add_log_tail(const char *log)
 {
-    char *tail = sandbox_log_tail(log);
+    char *tail = sandbox_log_tail(log), text[TIME_TEXT];
+    struct statvfs v;
+    uint64_t left = UINT64_MAX;
 
-    err_hint("In %s:\n%s", log, tail);
+    if (statvfs(log, &v) == 0)
+        left = (uint64_t)v.f_bavail * v.f_frsize;
+    if (left < ROOM)
+        err_hint("Only %s are left on that disk. In %s:\n%s",
+            size_text(left, text), log, tail);
+    else
+        err_hint("In %s:\n%s", log, tail);
     free(tail);
 }
 
