@@ -111,7 +111,8 @@ feed_main(void *arg)
 }
 
 struct feed *
-feed_start(const struct replay_conf *conf, uint32_t target_id, bool fold)
+feed_start(const struct replay_conf *conf, uint32_t target_id,
+    const struct feed_fold *fold)
 {
     struct feed *f = xcalloc(1, sizeof(*f));
     const struct segment_start *first =
@@ -124,8 +125,9 @@ feed_start(const struct replay_conf *conf, uint32_t target_id, bool fold)
     for (int i = 0; i < FEED_PENDING; i++)
         feed_conn_init(&f->pending[i].c, -1);
     f->target_id = target_id;
-    f->fold.on = fold;
-    f->fold.off_at = UINT64_MAX;
+    if (fold != NULL)
+        f->fold = *fold;
+    f->fold.off_at = f->fold.batch.off_at = UINT64_MAX;
     if (scope_active(conf->scope)) {
         f->part.scope = conf->scope;
         f->fold.on = false;

@@ -15,6 +15,7 @@
  *   feed_source.c     which events: the plan through its cutoff
  *   feed_group.c      what a Gtid event says beyond event_gtid()
  *   feed_fold.c       many small transactions, given as one
+ *   feed_batch.c      many of their statements, given as one
  *   feed_scope.c, scope_text.c   a part of the log
  *
  * Sources: MariaDB sql/slave.cc, sql/sql_repl.cc; the knowledge base's
@@ -159,6 +160,45 @@ bool feed_cutoff_over(
 /* ERR_GAP: the server itself says that its log lacks something. */
 int feed_incident(const struct cutoff_state *s, const char *segment);
 
+/* --- feed_batch.c --- */
+
+#define FEED_BATCH_TABLES 32 /* of a statement */
+
+struct feed_batch {
+    bool on;         /* the target lets it */
+    uint64_t off_at; /* but not after this many bytes of the source */
+    char **parent;   /* "schema/table" of those that foreign keys refer to */
+    size_t parents;
+    struct buf out; /* what was made */
+    /* The statement that is open: its Table_maps, its rows. */
+    struct buf maps, rows;
+    size_t last;   /* of rows: where the last event begins */
+    uint32_t when; /* its second */
+    struct feed_batch_map {
+        uint64_t id;
+        size_t at; /* in maps */
+    } map[FEED_BATCH_TABLES];
+    size_t n;
+};
+void feed_batch_free(struct feed_batch *b); /* content */
+/* names: owned from now on, and put in order. */
+void feed_batch_parents(struct feed_batch *b, char **names, size_t n);
+/*
+ * Join the statements of body (whole ones, as feed_fold_take() has seen them)
+ * into out.  checksum: of its events.  0, or -1 (ERR_FAILED).
+ */
+int feed_batch_make(
+    struct feed_batch *b, const struct buf *body, bool checksum);
+/* A statement goes by: after one that may bring about what does not let
+ * statements be joined, they are not any more. */
+void feed_batch_query(
+    struct feed_batch *b, const char *sql, size_t n, uint64_t at);
+/* Of a Table_map, or an event of rows. */
+uint64_t feed_table_id(const struct event *e);
+bool feed_ends_statement(const struct event *e);
+/* Does the text contain the word (in small letters), in whatever case? */
+bool feed_sql_has(const char *sql, size_t n, const char *word);
+
 /* --- feed_fold.c --- */
 
 struct feed_fold {
@@ -166,13 +206,19 @@ struct feed_fold {
     uint64_t off_at; /* but not after this many bytes of the source */
     /* What is gathered: groups that are whole, as one. */
     unsigned groups;
+    uint64_t at;                /* bytes the source had given before them */
     struct buf gtid, body, end; /* events as archived */
     struct event_gtid info;
+    struct feed_batch batch;
     /* The group that is being read. */
     bool gathering;
     struct buf next_gtid, next;
     struct event_gtid next_info;
+    uint64_t next_at;
     uint32_t next_is; /* the server of all of its events */
+    uint64_t *table;  /* of its statement that is being read: their ids */
+    size_t tables, cap;
+    bool rows; /* and some of its rows have been read */
 };
 enum fold_step {
     FOLD_TAKEN,
@@ -183,8 +229,7 @@ void feed_fold_free(struct feed_fold *o);  /* content */
 void feed_fold_reset(struct feed_fold *o); /* nothing gathered */
 /* Could the group that this Gtid event begins be folded?  at: bytes that the
  * source has given so far. */
-bool feed_fold_begins(
-    const struct feed_fold *o, const struct event *e, uint64_t at);
+bool feed_fold_begins(struct feed_fold *o, const struct event *e, uint64_t at);
 /* The next event of a group that could; see enum fold_step. */
 enum fold_step feed_fold_take(
     struct feed_fold *o, const struct event *e, int step);
@@ -192,11 +237,14 @@ enum fold_step feed_fold_take(
 bool feed_fold_fits(const struct feed_fold *o);
 /* It is one of those gathered from now on. */
 void feed_fold_join(struct feed_fold *o, const struct event *xid);
+/* What is to be sent between gtid and end, borrowed.  0, or -1. */
+int feed_fold_body(struct feed_fold *o, bool checksum, const struct buf **out);
 /* The events of a buffer one by one: 1, or 0 at the end.  Only the header's
  * fields are set in *out. */
 int feed_fold_event(const struct buf *b, size_t *at, struct event *out);
 /* A statement goes by: after one that may version a table by transactions,
- * where their number matters, nothing is folded any more. */
+ * where their number matters, nothing is folded any more.  See also
+ * feed_batch_query(). */
 void feed_fold_query(struct feed_fold *o, const struct event *e, uint64_t at);
 
 /* --- scope_text.c --- */
@@ -282,11 +330,11 @@ struct feed {
 
 /*
  * Start feeding.  target_id: the server id that the target has meanwhile.
- * fold: small transactions may be given as one.  conf is borrowed until
- * feed_stop().
+ * fold: may small transactions be given as one?  Its content is the feed's
+ * from now on; NULL is no.  conf is borrowed until feed_stop().
  */
-struct feed *feed_start(
-    const struct replay_conf *conf, uint32_t target_id, bool fold);
+struct feed *feed_start(const struct replay_conf *conf, uint32_t target_id,
+    const struct feed_fold *fold);
 /* More may be sent: up to this many bytes since the start. */
 void feed_allow(struct feed *f, uint64_t limit);
 /*
@@ -315,10 +363,6 @@ struct target *target_open(const struct replay_conf *conf);
 void target_close(struct target *t);
 struct db *target_db(struct target *t);
 uint32_t target_server_id(const struct target *t); /* for the time */
-/* 1 where it makes no difference to the target that many transactions come as
- * one: it logs none of them, and has no table that is versioned by transaction
- * number.  0, or -1. */
-int target_may_fold(struct target *t);
 /* Is it fit?  Removes what a dead replay left behind. */
 int target_check(struct target *t);
 int target_end_leftover(struct target *t);
@@ -342,5 +386,14 @@ int target_disconnect(struct target *t);
  * settings back.  Safe to call whatever has been done before. */
 int target_finish(struct target *t, const struct feed_opens *opens,
     const struct gtid_pos *pos);
+
+/* --- target_fold.c --- */
+
+/*
+ * May many transactions come as one, as it makes no difference to the target?
+ * It logs none of them, and has no table that is versioned by transaction
+ * number.  And many statements?  0 with out->on and out->batch, or -1.
+ */
+int target_may_fold(struct target *t, struct feed_fold *out);
 
 #endif

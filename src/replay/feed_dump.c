@@ -267,36 +267,39 @@ send_events(struct feed *f, const struct buf *b)
 }
 
 /* What was gathered goes out, as one group. */
-static enum feed_state
+static int
 fold_flush(struct feed *f)
 {
     struct feed_fold *o = &f->fold;
+    const struct buf *body;
     enum feed_state st;
 
     if (o->groups == 0)
         return FEED_GO;
+    if (feed_fold_body(o, f->checksum, &body) < 0)
+        return -1;
     if ((st = pace(f)) != FEED_GO ||
         (st = send_events(f, &o->gtid)) != FEED_GO ||
-        (st = send_events(f, &o->body)) != FEED_GO ||
+        (st = send_events(f, body)) != FEED_GO ||
         (st = send_events(f, &o->end)) != FEED_GO)
-        return st;
+        return (int)st;
     o->groups = 0;
     buf_reset(&o->body);
     return FEED_GO;
 }
 
 /* The group that is being read goes by itself, and so does its rest. */
-static enum feed_state
+static int
 fold_none(struct feed *f)
 {
     struct feed_fold *o = &f->fold;
-    enum feed_state st;
+    int rc;
 
     o->gathering = false;
-    if ((st = fold_flush(f)) != FEED_GO || (st = pace(f)) != FEED_GO ||
-        (st = send_events(f, &o->next_gtid)) != FEED_GO)
-        return st;
-    return send_events(f, &o->next);
+    if ((rc = fold_flush(f)) != FEED_GO || (rc = (int)pace(f)) != FEED_GO ||
+        (rc = (int)send_events(f, &o->next_gtid)) != FEED_GO)
+        return rc;
+    return (int)send_events(f, &o->next);
 }
 
 /* Before a group: its file, where it is another one. */
@@ -310,34 +313,34 @@ begin_group(struct feed *f, const struct event *e)
     if (format->len < FORMAT_CREATED_AT + 4 + 5)
         return err_set(ERR_VERIFY, "a segment without Format_description");
     if (needs_file(f) &&
-        ((rc = (int)fold_flush(f)) != FEED_GO ||
+        ((rc = fold_flush(f)) != FEED_GO ||
             (rc = (int)send_file(f, next)) != FEED_GO))
         return rc;
     f->fold.gathering =
         feed_fold_begins(&f->fold, e, feed_source_bytes(f->source));
     if (f->fold.gathering)
         return FEED_GO;
-    rc = (int)fold_flush(f);
+    rc = fold_flush(f);
     return rc != FEED_GO ? rc : (int)pace(f);
 }
 
-static enum feed_state
+static int
 gather(struct feed *f, const struct event *e, int step)
 {
     struct feed_fold *o = &f->fold;
-    enum feed_state st;
+    int rc;
 
     switch (feed_fold_take(o, e, step)) {
     case FOLD_TAKEN:
         return FEED_GO;
     case FOLD_NOT:
-        st = fold_none(f);
-        return st != FEED_GO ? st : send_wanted(f, e);
+        rc = fold_none(f);
+        return rc != FEED_GO ? rc : (int)send_wanted(f, e);
     case FOLD_WHOLE:
         break;
     }
-    if (!feed_fold_fits(o) && (st = fold_flush(f)) != FEED_GO)
-        return st;
+    if (!feed_fold_fits(o) && (rc = fold_flush(f)) != FEED_GO)
+        return rc;
     feed_fold_join(o, e);
     return FEED_GO;
 }
@@ -361,7 +364,7 @@ one_event(struct feed *f, const struct event *e, int step)
         return feed_scope_take(&f->part, e, step) < 0
             ? -1
             : (int)send_events(f, &f->part.out);
-    return (int)(f->fold.gathering ? gather(f, e, step) : send_wanted(f, e));
+    return f->fold.gathering ? gather(f, e, step) : (int)send_wanted(f, e);
 }
 
 /* All was sent: keep the connection until the end is asked for. */
@@ -369,8 +372,11 @@ static int
 dump_end(struct feed *f)
 {
     enum feed_state st;
+    int rc = fold_flush(f);
 
-    if ((st = fold_flush(f)) != FEED_GO || (st = feed_flush(f)) != FEED_GO)
+    if (rc != FEED_GO)
+        return rc;
+    if ((st = feed_flush(f)) != FEED_GO)
         return (int)st;
     if (!atomic_load(&f->ended)) {
         gtid_pos_copy(&f->final, feed_source_state(f->source));

@@ -160,10 +160,13 @@ plan_bytes(const struct replay_conf *conf)
 static int
 replay_feed(struct target *t, const struct replay_conf *conf, struct feed **out)
 {
-    int fold = target_may_fold(t);
-    struct feed *f =
-        fold < 0 ? NULL : feed_start(conf, target_server_id(t), fold == 1);
+    struct feed_fold fold = {0};
+    struct feed *f = NULL;
 
+    if (target_may_fold(t, &fold) < 0)
+        feed_fold_free(&fold);
+    else
+        f = feed_start(conf, target_server_id(t), &fold);
     *out = f;
     if (f == NULL || target_connect(t, f->port, f->password, "") < 0 ||
         replay_watch(t, f, conf->ahead_bytes) < 0)
@@ -273,7 +276,7 @@ replay_check(const struct replay_conf *given)
     conf.ahead_bytes = 0; /* nothing is sent */
     if ((t = target_open(&conf)) == NULL)
         return err_wrap("replay");
-    if (target_check(t) == 0 && (f = feed_start(&conf, 0, false)) != NULL &&
+    if (target_check(t) == 0 && (f = feed_start(&conf, 0, NULL)) != NULL &&
         target_connect(t, f->port, f->password, "IO_THREAD") == 0 &&
         check_connect(t, f) == 0)
         rc = 0;

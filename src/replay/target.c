@@ -349,25 +349,6 @@ target_prepare(struct target *t)
         t, &t->conf->catalog->backup[t->conf->plan->backup].gtid);
 }
 
-/*
- * InnoDB's dictionary tells versioning columns by bits of PRTYPE
- * (DATA_VERS_START, DATA_VERS_END: data0type.h), and a transaction's number
- * from a time by MTYPE (DATA_INT); reading it opens no table.
- */
-int
-target_may_fold(struct target *t)
-{
-    uint64_t logs, versioned;
-
-    if (db_value_u64(t->db, &logs,
-            "SELECT @@global.log_bin AND @@global.log_slave_updates") < 0 ||
-        db_value_u64(t->db, &versioned,
-            "SELECT COUNT(*) FROM information_schema.INNODB_SYS_COLUMNS "
-            "WHERE MTYPE = 6 AND PRTYPE & 49152") < 0)
-        return -1;
-    return logs == 0 && versioned == 0 ? 1 : 0;
-}
-
 /* Filters of the target's configuration would silently leave things out. */
 static int
 check_filters(struct target *t)

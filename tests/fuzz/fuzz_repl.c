@@ -24,20 +24,24 @@ struct replay_side {
 };
 
 static void
-fold_flush(struct feed_fold *f)
+fold_flush(struct feed_fold *f, bool checksum)
 {
+    const struct buf *body;
     struct event e;
     size_t at = 0;
 
-    while (feed_fold_event(&f->body, &at, &e))
-        if (at > f->body.len)
-            abort();
+    if (feed_fold_body(f, checksum, &body) == 0)
+        while (feed_fold_event(body, &at, &e))
+            if (at > body->len)
+                abort();
     feed_fold_reset(f);
 }
 
 static void
 replay_fold(struct feed_fold *f, const struct event *e, int step)
 {
+    bool checksum = e->size > EVENT_HEADER_SIZE + e->body_size;
+
     if (!f->gathering && (step != GROUP_BEGIN || !feed_fold_begins(f, e, 1)))
         return;
     switch (feed_fold_take(f, e, step)) {
@@ -45,8 +49,10 @@ replay_fold(struct feed_fold *f, const struct event *e, int step)
         break;
     case FOLD_WHOLE:
         if (!feed_fold_fits(f))
-            fold_flush(f);
+            fold_flush(f, checksum);
         feed_fold_join(f, e);
+        if ((e->raw[e->size - 1] & 7) == 0)
+            fold_flush(f, checksum);
         break;
     default:
         feed_fold_reset(f);
@@ -97,7 +103,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char role[] = "source", where[] = "here";
     struct db db = {.role = role, .where = where};
     struct repl r = {.db = &db, .wake_fd = -1};
-    struct replay_side s = {.fold = {.on = true, .off_at = UINT64_MAX}};
+    struct replay_side s = {.fold = {.on = true,
+                                .off_at = UINT64_MAX,
+                                .batch = {.on = true, .off_at = UINT64_MAX}}};
     struct cur in = cur_of(data, size);
     uint8_t how = cur_u8(&in);
 

@@ -979,6 +979,230 @@ test_folded(void **state)
     job_close(&j);
 }
 
+/* --- statements given as one --- */
+
+/* Before the log begins, on either side. */
+static const char *const join_tables[] = {
+    "CREATE DATABASE u_join", /* CHECKSUM of a virtual column is no sum */
+    "CREATE DATABASE t_join",
+    "USE t_join",
+    "CREATE TABLE a (id INT AUTO_INCREMENT PRIMARY KEY, n INT, c VARCHAR(40), "
+    "KEY (n))",
+    "CREATE TABLE b (id INT, v LONGTEXT, UNIQUE (v))",
+    "CREATE TABLE nokey (n INT, c CHAR(10))",
+    "CREATE TABLE `the-parent` (id INT PRIMARY KEY, up INT, FOREIGN KEY (up) "
+    "REFERENCES `the-parent` (id) ON DELETE CASCADE)",
+    "CREATE TABLE u_join.child (id INT PRIMARY KEY, p INT, w INT AS (p * 2) "
+    "VIRTUAL, "
+    "KEY (w), FOREIGN KEY (p) REFERENCES t_join.`the-parent` (id) ON DELETE "
+    "CASCADE "
+    "ON UPDATE CASCADE)",
+    "CREATE TABLE ver (id INT PRIMARY KEY, n INT) WITH SYSTEM VERSIONING "
+    "PARTITION BY SYSTEM_TIME INTERVAL 1 HOUR STARTS '2024-01-01 00:00:00' "
+    "PARTITIONS 4",
+    "CREATE TABLE trig (id INT PRIMARY KEY)",
+    "CREATE TABLE fired (id INT)",
+    "CREATE TRIGGER fires AFTER INSERT ON trig FOR EACH ROW INSERT INTO fired "
+    "VALUES (NEW.id)",
+    "CREATE TABLE chk (id INT PRIMARY KEY, n INT CHECK (n > 0))",
+    "CREATE TABLE my (id INT PRIMARY KEY, n INT) ENGINE=MyISAM",
+    "CREATE TABLE ar (id INT PRIMARY KEY, n INT) ENGINE=Aria",
+    "CREATE TABLE mem (id INT PRIMARY KEY, n INT) ENGINE=MEMORY",
+    "CREATE TABLE ts (id INT PRIMARY KEY, a TIMESTAMP DEFAULT "
+    "CURRENT_TIMESTAMP, b TIMESTAMP DEFAULT CURRENT_TIMESTAMP ON UPDATE "
+    "CURRENT_TIMESTAMP)",
+    "CREATE SEQUENCE s CACHE 3",
+};
+
+/* Each i is the round's number. */
+static const char *const join_round[] = {
+    "BEGIN",
+    "INSERT INTO a (n, c) VALUES (@i, 'x'), (@i + 1, 'y')",
+    "UPDATE a SET n = n + 1, c = CONCAT('u', n) WHERE id % 7 = @i % 7",
+    "INSERT INTO nokey VALUES (@i % 3, 'k'), (@i % 3, 'k'), (NULL, NULL)",
+    "DELETE FROM a WHERE id % 11 = @i % 11",
+    "INSERT INTO trig VALUES (@i)",
+    "COMMIT",
+    "INSERT INTO b VALUES (@i, CONCAT(REPEAT('long ', 300), @i))",
+    "UPDATE b SET id = id + 1 WHERE id = @i",
+    "REPLACE INTO b VALUES (-@i, CONCAT(REPEAT('long ', 300), @i))",
+    "INSERT INTO `the-parent` VALUES (@i, IF(@i % 4 = 1, NULL, @i - 1))",
+    "INSERT INTO u_join.child (id, p) VALUES (@i, @i)",
+    "INSERT INTO chk VALUES (@i, @i + 1)",
+    "INSERT INTO a (n) VALUES (NEXTVAL(s))",
+    "INSERT INTO my VALUES (@i, 0)",
+    "INSERT INTO ar VALUES (@i, 0)",
+    "INSERT INTO mem VALUES (@i, 0)",
+    "UPDATE a, my, ar, mem SET a.n = 1, my.n = 2, ar.n = 3, mem.n = 4 WHERE "
+    "a.n = my.id AND my.id = ar.id AND ar.id = mem.id",
+    "INSERT INTO ts (id) VALUES (@i)",
+    "UPDATE ts SET id = id + 1000 WHERE id = @i - 1",
+    "DELETE FROM nokey LIMIT 1",
+    "INSERT INTO a (id, n) VALUES (@i * 100, 5) ON DUPLICATE KEY UPDATE n = 6",
+    "SET timestamp = UNIX_TIMESTAMP('2024-01-01') + 300 * @i",
+    "INSERT INTO ver VALUES (@i, 0)",
+    "UPDATE ver SET n = n + 1",
+    "SET timestamp = DEFAULT",
+    "DELETE FROM ver WHERE id = @i - 5",
+};
+
+/* What comes in between, in some rounds. */
+static const struct {
+    int round;
+    const char *sql;
+} join_once[] = {
+    {4, "SET check_constraint_checks=0"},
+    {4, "INSERT INTO chk VALUES (1000, -1)"},
+    {4, "SET check_constraint_checks=1"},
+    {5, "SET foreign_key_checks=0"},
+    {5, "INSERT INTO u_join.child (id, p) VALUES (1000, 99999)"},
+    {5, "SET foreign_key_checks=1"},
+    {6, "DELETE FROM `the-parent` WHERE id = 4"},
+    {7, "SET unique_checks=0"},
+    {7, "INSERT INTO a (n) VALUES (77)"},
+    {7, "SET unique_checks=1"},
+    {8, "UPDATE `the-parent` SET id = 2000 WHERE id = 8"},
+    {10, "FLUSH TABLES"},
+    {12, "ALTER TABLE a ADD COLUMN z INT DEFAULT 7 FIRST"},
+    {14, "SET binlog_row_image='MINIMAL'"},
+    {16, "SET binlog_row_image='FULL'"},
+    {17, "SET GLOBAL log_bin_compress=1"},
+    {19, "SET GLOBAL log_bin_compress=0"},
+    {18, "DELETE FROM `the-parent` WHERE id = 5"},
+    {20, "DELETE FROM `the-parent` WHERE id % 4 = 0"},
+    {20, "RENAME TABLE nokey TO nokey2, b TO nokey"},
+    {20, "RENAME TABLE nokey TO b, nokey2 TO nokey"},
+};
+
+static void
+log_joined(void)
+{
+    log_begin();
+    run(fx.at_source, "SET SESSION binlog_format='ROW'");
+    for (int i = 1; i <= 24; i++) {
+        char *set = xasprintf("SET @i = %d", i);
+
+        run(fx.at_source, set);
+        free(set);
+        run_all(fx.at_source, join_round, NELEM(join_round));
+        for (size_t k = 0; k < NELEM(join_once); k++)
+            if (join_once[k].round == i)
+                run(fx.at_source, join_once[k].sql);
+    }
+    run(fx.at_source, "SET SESSION binlog_format='MIXED'");
+}
+
+/* Statements of changed rows so far. */
+static uint64_t
+statements(struct db *db)
+{
+    char *v = value(db,
+        "SELECT CAST(SUM(VARIABLE_VALUE) AS UNSIGNED) FROM "
+        "information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME IN "
+        "('Com_insert', 'Com_update', 'Com_update_multi', 'Com_delete', "
+        "'Com_replace')");
+    uint64_t n = strtoull(v, NULL, 10);
+
+    free(v);
+    return n;
+}
+
+/* Statements that the applier gets as one, and what must stay by itself. */
+static void
+test_joined(void **state)
+{
+    uint64_t theirs, ours;
+    struct job j;
+
+    (void)state;
+    if (!testserver_installed())
+        skip();
+    run(fx.at_target, "SET sql_log_bin=0");
+    run_all(fx.at_source, join_tables, NELEM(join_tables));
+    run_all(fx.at_target, join_tables, NELEM(join_tables));
+    theirs = statements(fx.at_source);
+    log_joined();
+    archive(16u << 20);
+    theirs = statements(fx.at_source) - theirs;
+    job_open(&j, NULL);
+    ours = statements(fx.at_target);
+    job_run(&j);
+    ours = statements(fx.at_target) - ours;
+    print_message(
+        "%" PRIu64 " statements, %" PRIu64 " applied\n", theirs, ours);
+    assert_true(ours < theirs * 3 / 4);
+    same_tables_of("t\\_join");
+    same("SELECT GROUP_CONCAT(id, '/', p, '/', w ORDER BY id) FROM "
+         "u_join.child");
+    for (int i = 0; i < 3; i++) {
+        char *sql = xasprintf("SELECT GROUP_CONCAT(id, '/', n ORDER BY id, n) "
+                              "FROM t_join.ver PARTITION (p%d)",
+            i);
+
+        same(sql);
+        free(sql);
+    }
+    expect(fx.at_target, "SELECT COUNT(*) > 20 FROM t_join.ver PARTITION (p1)",
+        "1");
+    same("SELECT AUTO_INCREMENT FROM information_schema.TABLES WHERE "
+         "TABLE_SCHEMA='t_join' AND TABLE_NAME='a'");
+    same("SELECT COUNT(*) FROM u_join.child FORCE INDEX (w) WHERE w > 0");
+    left_as_it_was();
+    job_close(&j);
+}
+
+/* Among others a row that is not there, or there already. */
+static void
+test_conflict(void **state)
+{
+    static const char *const unlogged[] = {
+        "INSERT INTO t_broken.a VALUES (1000, 0)",
+        "DELETE FROM t_broken.a WHERE id = 5"};
+    static const char *const logged[] = {
+        "UPDATE t_broken.a SET n = 1 WHERE id = 1000",
+        "INSERT INTO t_broken.a VALUES (5, 1)"};
+    static const char *const words[] = {"1032", "1062"};
+
+    (void)state;
+    if (!testserver_installed())
+        skip();
+    for (size_t k = 0; k < 2; k++) {
+        struct job j;
+
+        log_begin();
+        run(fx.at_source, "SET SESSION binlog_format='ROW'");
+        run(fx.at_source, "CREATE OR REPLACE DATABASE t_broken");
+        run(fx.at_source,
+            "CREATE TABLE t_broken.a (id INT PRIMARY KEY, n INT)");
+        run(fx.at_source,
+            "CREATE TABLE t_broken.b (id INT PRIMARY KEY, n INT)");
+        for (int i = 0; i < 20; i++) {
+            char *sql = xasprintf(
+                "INSERT INTO t_broken.%c VALUES (%d, 0)", i % 2 ? 'a' : 'b', i);
+
+            run(fx.at_source, sql);
+            free(sql);
+        }
+        run(fx.at_source, "SET sql_log_bin=0");
+        run(fx.at_source, unlogged[k]);
+        run(fx.at_source, "SET sql_log_bin=1");
+        run(fx.at_source, "INSERT INTO t_broken.b VALUES (100, 0)");
+        run(fx.at_source, logged[k]);
+        run(fx.at_source, "INSERT INTO t_broken.b VALUES (101, 0)");
+        run(fx.at_source, "SET SESSION binlog_format='MIXED'");
+        archive(16u << 20);
+        job_open(&j, NULL);
+        assert_int_equal(replay_run(&j.conf, &j.report), -1);
+        print_message("%s\n", err_text());
+        assert_int_equal(err_kind(), ERR_FAILED);
+        assert_non_null(strstr(err_text(), words[k]));
+        assert_non_null(strstr(err_text(), "t_broken.a"));
+        expect(fx.at_target, "SELECT COUNT(*) FROM t_broken.b", "0");
+        left_as_it_was();
+        job_close(&j);
+    }
+}
+
 /* The applier's own words, and the target put back all the same. */
 static void
 test_applier_error(void **state)
@@ -1322,6 +1546,9 @@ main(void)
         cmocka_unit_test_setup_teardown(
             test_unfinished, test_setup, test_teardown),
         cmocka_unit_test_setup_teardown(test_folded, test_setup, test_teardown),
+        cmocka_unit_test_setup_teardown(test_joined, test_setup, test_teardown),
+        cmocka_unit_test_setup_teardown(
+            test_conflict, test_setup, test_teardown),
         cmocka_unit_test_setup_teardown(
             test_disturbed, test_setup, test_teardown),
         cmocka_unit_test_setup_teardown(
