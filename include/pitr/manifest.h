@@ -88,6 +88,8 @@ const char *manifest_setting(const struct manifest *m, const char *name);
 void manifest_format(const struct manifest *m, struct buf *out);
 struct manifest *manifest_parse(const void *p, size_t n); /* ERR_VERIFY */
 
+/* "backup/ID/manifest"; owned. */
+char *manifest_name(const char *id);
 /* Publish: after this the backup counts. */
 int manifest_store(struct repo *r, const struct manifest *m);
 /* id: the backup's. */

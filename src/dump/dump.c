@@ -275,7 +275,7 @@ remove_all(struct dump *d)
 {
     struct store *s = d->conf->repo->store;
     struct err_saved *saved = err_take();
-    char *name = xasprintf("backup/%s/manifest", d->m->info.id);
+    char *name = manifest_name(d->m->info.id);
 
     /* The manifest goes first: what it lists must not be missing. */
     store_remove(s, name);

@@ -56,7 +56,7 @@ prefetch_manifests(struct repo *r, const struct store_list *l, size_t i)
 static int
 read_backup(struct repo *r, const char *id, struct backup_info *out)
 {
-    char *name = xasprintf("backup/%s/manifest", id);
+    char *name = manifest_name(id);
     struct seal_header h = {0};
     struct seal_mark mark = {0};
     uint64_t size;

@@ -4,41 +4,19 @@
  * The order is such that what is left after a crash is always a good
  * repository: a manifest before its parts, the oldest segment before the next.
  */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
-#include <dirent.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "away.h"
 #include "expire_priv.h"
-#include "log_index.h"
 #include "pitr/log.h"
 #include "pitr/mem.h"
-#include "pitr/rewrap.h"
 #include "pitr/stop.h"
 #include "pitr/times.h"
 #include "pitr/verify.h"
 
-#define DAY_US (UINT64_C(86400) * 1000000)
-
-struct work {
-    const struct expire_conf *conf;
-    struct repo *repo;
-    struct expire_report *report;
-    struct store_list all; /* older than the catalogue */
-    struct pins pins;
-    uint64_t now_us;
-    bool dry_run;
-};
-
-static int
-remove_object(struct work *w, const char *name, uint64_t size)
+int
+expire_object(struct expire_work *w, const char *name, uint64_t size)
 {
     if (stop_asked())
         return stop_error();
@@ -50,9 +28,8 @@ remove_object(struct work *w, const char *name, uint64_t size)
     return 0;
 }
 
-/* All in a folder, `first` before the others. */
-static int
-remove_folder(struct work *w, const char *folder, const char *first)
+int
+expire_folder(struct expire_work *w, const char *folder, const char *first)
 {
     struct store_list l = {0};
     int rc = store_list(w->repo->store, folder, false, &l);
@@ -60,13 +37,13 @@ remove_folder(struct work *w, const char *folder, const char *first)
     for (int pass = 0; pass < 2; pass++)
         for (size_t i = 0; i < l.n && rc == 0; i++)
             if ((strcmp(l.v[i].name, first) == 0) == (pass == 0))
-                rc = remove_object(w, l.v[i].name, l.v[i].size);
+                rc = expire_object(w, l.v[i].name, l.v[i].size);
     store_list_free(&l);
     return rc;
 }
 
 static int
-remove_backups(struct work *w)
+remove_backups(struct expire_work *w)
 {
     const struct expire_report *r = w->report;
     int rc = 0;
@@ -77,7 +54,7 @@ remove_backups(struct work *w)
         char *manifest = xasprintf("%smanifest", folder);
 
         if (!r->plan.backup[i].keep)
-            rc = remove_folder(w, folder, manifest);
+            rc = expire_folder(w, folder, manifest);
         if (rc < 0)
             err_wrap("expiring backup %s", id);
         free(folder);
@@ -87,7 +64,7 @@ remove_backups(struct work *w)
 }
 
 static int
-remove_segments(struct work *w)
+remove_segments(struct expire_work *w)
 {
     const struct expire_report *r = w->report;
 
@@ -97,224 +74,15 @@ remove_segments(struct work *w)
 
         if (r->plan.segment[i].keep)
             break; /* only ever a beginning */
-        if (remove_object(w, s->name, e != NULL ? e->size : s->size) < 0)
+        if (expire_object(w, s->name, e != NULL ? e->size : s->size) < 0)
             return err_wrap("expiring the log");
     }
     return 0;
 }
-
-/* --- what nothing refers to --- */
-
-static struct expire_leftover *
-leftover_add(struct work *w, const char *name, bool goes, const char *why)
-{
-    struct expire_report *r = w->report;
-    struct expire_leftover l = {
-        .name = xstrdup(name), .keep = !goes, .why = xstrdup(why)};
-
-    r->leftover = xgrow(r->leftover, r->leftovers, &r->cap_leftovers, sizeof l);
-    r->leftover[r->leftovers++] = l;
-    r->leftovers_go += goes;
-    return &r->leftover[r->leftovers - 1];
-}
-
-/* Segments that count as nothing, among those that go. */
-static int
-remove_passed_over(struct work *w)
-{
-    const struct expire_report *r = w->report;
-    size_t cut = r->plan.segments_go;
-    uint64_t before = cut > 0 ? r->catalog->segment[cut].start.seq : 0;
-
-    for (size_t i = 0; i < w->all.n; i++) {
-        const struct store_entry *e = &w->all.v[i];
-        uint32_t epoch;
-        uint64_t seq, us;
-        bool counted = false;
-
-        if (strncmp(e->name, "binlog/", 7) != 0)
-            continue;
-        if (segment_name_parse(e->name, &epoch, &seq, &us) < 0) {
-            err_clear();
-            continue;
-        }
-        for (size_t k = 0; k < r->catalog->segments && !counted; k++)
-            counted = strcmp(r->catalog->segment[k].name, e->name) == 0;
-        if (counted || seq >= before)
-            continue;
-        leftover_add(w, e->name, true, "the log goes on around it");
-        if (remove_object(w, e->name, e->size) < 0)
-            return err_wrap("expiring the log");
-    }
-    return 0;
-}
-
-/* Indexes of segments that are all gone. */
-static int
-sweep_indexes(struct work *w)
-{
-    const struct expire_report *r = w->report;
-    size_t cut = r->plan.segments_go;
-    uint64_t first, last, before;
-
-    if (cut >= r->catalog->segments)
-        return 0;
-    before = r->catalog->segment[cut].start.seq;
-    for (size_t i = 0; i < w->all.n; i++) {
-        const struct store_entry *e = &w->all.v[i];
-
-        if (index_name_parse(e->name, &first, &last) && last < before &&
-            remove_object(w, e->name, e->size) < 0)
-            return err_wrap("expiring the log");
-    }
-    return 0;
-}
-
-/* When anything in a folder was last written to; 0 where that cannot be told.
- * A backup that is being shipped here is old by its name. */
-static uint64_t
-changed_us(const char *path)
-{
-    DIR *d = opendir(path);
-    struct dirent *e;
-    struct stat st;
-    uint64_t newest = 0;
-
-    if (d == NULL)
-        return 0;
-    while ((e = readdir(d)) != NULL)
-        if (strcmp(e->d_name, "..") != 0 &&
-            fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-            newest = MAX(newest, (uint64_t)st.st_mtime * 1000000);
-    closedir(d);
-    return newest;
-}
-
-/* Without the lock on backups: only looks. */
-static int
-is_leftover(struct work *w, const char *id, bool *old)
-{
-    char *manifest = xasprintf("backup/%s/manifest", id);
-    char *path = xasprintf("%s/backup/%s", w->repo->local_path, id);
-    uint64_t size, changed = changed_us(path);
-    int rc = store_stat(w->repo->store, manifest, &size);
-
-    *old = changed != 0 && changed + DAY_US <= w->now_us;
-    free(manifest);
-    free(path);
-    return rc < 0 ? -1 : rc == 0; /* a damaged one is for a person to judge */
-}
-
-static int
-sweep(struct work *w, const char *id, bool running)
-{
-    char *folder = xasprintf("backup/%s/", id);
-    char *path = xasprintf("%s/backup/%s", w->repo->local_path, id);
-    bool old = false;
-    int rc = is_leftover(w, id, &old);
-
-    if (rc > 0 && (running || !old))
-        leftover_add(w, folder, false,
-            running ? "without a manifest, but a backup is running"
-                    : "without a manifest, but written to within a day");
-    if (rc > 0 && !running && old) {
-        leftover_add(
-            w, folder, true, "without a manifest, and not touched for a day");
-        rc = remove_folder(w, folder, "");
-        if (rc == 0 && !w->dry_run)
-            rmdir(path); /* one that was empty */
-    }
-    free(folder);
-    free(path);
-    return rc < 0 ? err_wrap("leftovers of backup %s", id) : 0;
-}
-
-static int
-sweep_all(struct work *w)
-{
-    const struct catalog *c = w->report->catalog;
-    struct lock *lock = NULL;
-    bool running = false;
-    int rc = 0;
-
-    if (c->n_broken == 0)
-        return 0;
-    if (!w->dry_run && (lock = repo_lock(w->repo, "backup")) == NULL) {
-        if (err_kind() != ERR_LOCKED)
-            return -1;
-        err_clear();
-        running = true;
-    }
-    for (size_t i = 0; i < c->n_broken && rc == 0; i++)
-        rc = sweep(w, c->broken[i], running);
-    lock_free(lock);
-    return rc;
-}
-
-/* Is the backup here, in whole or in part, or, of what went from here, on a
- * vault? */
-static bool
-is_wanted(const struct work *w, const struct away *a, const char *id)
-{
-    const struct expire_report *r = w->report;
-    bool is = false;
-
-    for (size_t i = 0; i < r->plan.backups && !is; i++)
-        is =
-            r->plan.backup[i].keep && strcmp(r->catalog->backup[i].id, id) == 0;
-    for (size_t i = 0; i < r->catalog->n_broken && !is; i++)
-        is = strcmp(r->catalog->broken[i], id) == 0;
-    for (size_t i = 0; i < a->n && !is; i++)
-        is = strcmp(a->v[i].id, id) == 0;
-    return is;
-}
-
-/*
- * Words on backups that are gone.  Not at once: they may have come here before
- * the backup did; and a vault is told again what its server still has.
- */
-static int
-sweep_pins(struct work *w)
-{
-    struct away a = {0};
-    int rc = away_load(w->repo, &a);
-
-    for (size_t i = 0; i < w->all.n && rc >= 0; i++) {
-        const struct store_entry *e = &w->all.v[i];
-        char *id = pin_backup(e->name);
-        uint64_t us;
-
-        if (id != NULL && !is_wanted(w, &a, id) &&
-            (us = pin_written_us(w->repo, e->name)) != 0 &&
-            us + DAY_US <= w->now_us) {
-            leftover_add(w, e->name, true, "its backup is gone");
-            rc = remove_object(w, e->name, e->size);
-        }
-        free(id);
-    }
-    away_free(&a);
-    return rc < 0 ? err_wrap("pins") : 0;
-}
-
-/* Keys of what is gone. */
-static int
-sweep_slots(struct work *w)
-{
-    struct store_list now = {0};
-    size_t n = 0;
-    int rc = store_list(w->repo->store, "", false, &now);
-
-    if (rc == 0)
-        rc = rewrap_sweep(w->repo, &now, w->dry_run, &n, &w->report->bytes);
-    store_list_free(&now);
-    return rc < 0 ? err_wrap("slots") : 0;
-}
-
-/* --- all --- */
 
 /* Was its pin taken back only now?  Then it counts still; why; owned. */
 static char *
-just_released(const struct work *w, const char *id)
+just_released(const struct expire_work *w, const char *id)
 {
     const struct pin *p = pins_find(&w->pins, id);
     char came[TIME_BOTH], until[TIME_BOTH];
@@ -333,7 +101,7 @@ just_released(const struct work *w, const char *id)
 }
 
 static int
-load(struct work *w)
+load(struct expire_work *w)
 {
     struct expire_report *r = w->report;
     struct verified *known = NULL;
@@ -366,7 +134,7 @@ load(struct work *w)
  * and the log that it needs.
  */
 static int
-plan(struct work *w)
+plan(struct expire_work *w)
 {
     const struct expire_conf *conf = w->conf;
     struct expire_report *r = w->report;
@@ -406,14 +174,14 @@ out:
 
 /* What is going, and is on the vaults, is written down first. */
 static int
-add_going(struct work *w, struct away *a)
+add_going(struct expire_work *w, struct away *a)
 {
     const struct expire_report *r = w->report;
     int rc = 1;
 
     for (size_t i = 0; i < r->plan.backups && rc > 0; i++) {
         const char *id = r->catalog->backup[i].id;
-        char *name = xasprintf("backup/%s/manifest", id);
+        char *name = manifest_name(id);
         struct seal_header h = {0};
         struct seal_mark m = {0};
 
@@ -433,7 +201,7 @@ add_going(struct work *w, struct away *a)
 static int
 is_away(const struct expire_conf *conf, const char *id)
 {
-    char *name = xasprintf("backup/%s/manifest", id);
+    char *name = manifest_name(id);
     uint64_t size;
     int rc = 0;
 
@@ -447,7 +215,7 @@ is_away(const struct expire_conf *conf, const char *id)
 
 /* Backups that are on the vaults only (away.h). */
 static int
-write_away(struct work *w)
+write_away(struct expire_work *w)
 {
     struct away a = {0};
     int rc = -1;
@@ -469,22 +237,21 @@ out:
 }
 
 static int
-run(struct work *w)
+run(struct expire_work *w)
 {
     if (load(w) < 0 || plan(w) < 0 || write_away(w) < 0)
         return -1;
-    return remove_backups(w) < 0 || remove_passed_over(w) < 0 ||
-            remove_segments(w) < 0 || sweep_indexes(w) < 0 ||
-            sweep_all(w) < 0 || sweep_pins(w) < 0
+    return remove_backups(w) < 0 || expire_passed_over(w) < 0 ||
+            remove_segments(w) < 0
         ? -1
-        : sweep_slots(w);
+        : expire_sweep(w);
 }
 
 int
 expire_run(const struct expire_conf *conf, struct expire_report *out)
 {
     struct repo *r = conf->repo;
-    struct work w = {.conf = conf,
+    struct expire_work w = {.conf = conf,
         .repo = r,
         .report = out,
         .now_us = conf->now_us,

@@ -6,6 +6,27 @@
 
 #include "pitr/expire.h"
 
+/* A run. */
+struct expire_work {
+    const struct expire_conf *conf;
+    struct repo *repo;
+    struct expire_report *report;
+    struct store_list all; /* older than the catalogue */
+    struct pins pins;
+    uint64_t now_us;
+    bool dry_run;
+};
+
+/* Remove it, or only count its bytes. */
+int expire_object(struct expire_work *w, const char *name, uint64_t size);
+/* All in a folder, `first` before the others. */
+int expire_folder(struct expire_work *w, const char *folder, const char *first);
+
+/* expire_sweep.c: segments that count as nothing, among those that go, which
+ * goes before these; then, after all, what nothing refers to. */
+int expire_passed_over(struct expire_work *w);
+int expire_sweep(struct expire_work *w);
+
 /*
  * What a plan lets go and is not known to be on every vault.  base: the plan
  * without a retention of its own for what is here (the same one where there is

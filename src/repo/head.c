@@ -36,7 +36,7 @@ digest_part(
 static int
 manifest_digest(struct repo *r, const char *id, uint8_t out[HEAD_DIGEST])
 {
-    char *name = xasprintf("backup/%s/manifest", id);
+    char *name = manifest_name(id);
     struct seal_header h = {0};
     struct seal_mark m = {0};
     uint64_t size;

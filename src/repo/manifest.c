@@ -65,7 +65,7 @@ manifest_setting(const struct manifest *m, const char *name)
     return NULL;
 }
 
-static char *
+char *
 manifest_name(const char *id)
 {
     return xasprintf("backup/%s/manifest", id);

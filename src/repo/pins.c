@@ -268,7 +268,7 @@ pin_written_us(const struct repo *r, const char *object)
 static int
 check_backup(struct repo *r, const char *id)
 {
-    char *manifest = xasprintf("backup/%s/manifest", id);
+    char *manifest = manifest_name(id);
     uint64_t size;
     int rc =
         strchr(id, '/') != NULL ? 0 : store_stat(r->store, manifest, &size);

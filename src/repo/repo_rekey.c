@@ -95,7 +95,7 @@ list_one(struct repo_file *f, const char *id, const uint8_t digest[DIGEST_SIZE])
 static int
 list_backup(struct rekey *k, const char *id)
 {
-    char *name = xasprintf("backup/%s/manifest", id);
+    char *name = manifest_name(id);
     struct seal_header h = {0};
     struct seal_mark m = {0};
     int rc = repo_peek(k->r, SEAL_MANIFEST, name, &h, &m);

@@ -222,8 +222,10 @@ append(struct confirmed *c, const struct record *r)
     if (fd >= 0)
         done = write(fd, text.data, text.len);
     c->ended = done == (ssize_t)text.len;
-    if (!c->ended)
+    if (!c->ended) {
+        errno = done >= 0 ? ENOSPC : errno; /* a part of it was written */
         rc = err_sys(ERR_FAILED, "cannot write %s", c->path);
+    }
     if (fd >= 0)
         close(fd);
     c->lines++;

@@ -129,7 +129,7 @@ enum verify_level
 verified_backup(
     const struct verified *v, struct repo *r, const char *id, uint64_t *when_us)
 {
-    char *name = xasprintf("backup/%s/manifest", id);
+    char *name = manifest_name(id);
     enum verify_level level = VERIFY_NONE;
     const struct record *record;
     struct seal_header h = {0};

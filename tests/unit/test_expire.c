@@ -1026,7 +1026,6 @@ test_vault(void **state)
     free(name);
 }
 
-/* keep_local: what `keep` keeps has to be on the vault still. */
 /* A new signer's hand-over names what has gone from here: it counts on. */
 static void
 test_away(void **state)
@@ -1083,6 +1082,7 @@ test_away(void **state)
     free(manifest);
 }
 
+/* keep_local: what `keep` keeps has to be on the vault still. */
 static void
 test_keep_local_pinned(void **state)
 {
