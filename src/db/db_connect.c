@@ -150,10 +150,13 @@ real_connect(struct db *db, const struct db_conf *conf)
         secret_wipe(m->passwd, strlen(m->passwd));
     if (wants_tcp(conf))
         watch_line(mysql_get_socket(m));
-    if ((conf->ssl || conf->ssl_verify) && mysql_get_ssl_cipher(m) == NULL)
-        return err_set(ERR_FAILED,
+    if ((conf->ssl || conf->ssl_verify) && mysql_get_ssl_cipher(m) == NULL) {
+        err_set(ERR_FAILED,
             "%s (%s): the connection is not encrypted, but ssl is required",
             db->role, db->where);
+        return err_hint("The server has no TLS (SHOW VARIABLES LIKE "
+                        "'have_ssl'): it needs ssl_cert and ssl_key.");
+    }
     if (!mariadb_connection(m))
         return err_set(ERR_FAILED, "%s (%s): %s is not a MariaDB server",
             db->role, db->where, mysql_get_server_info(m));

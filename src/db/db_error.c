@@ -57,7 +57,8 @@ static const struct advice advices[] = {
         "no account allows this host: CREATE USER ... @'this host'"},
     {ER_ACCESS_DENIED_ERROR, ERR_FAILED,
         "user, password or host do not match an account: compare the "
-        "configuration with SELECT user, host, plugin FROM mysql.user"},
+        "configuration with SELECT user, host, plugin FROM mysql.user; or TLS "
+        "is wanted (ssl = yes) by the account or require_secure_transport"},
     {ER_ACCESS_DENIED_NO_PASSWORD_ERROR, ERR_FAILED,
         "the account needs a password or the system user of that name "
         "(unix_socket)"},

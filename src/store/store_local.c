@@ -433,9 +433,14 @@ store_open_local(const char *path)
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     if (fd < 0) {
+        int why = errno;
+
         err_sys(ERR_NOREPO, "cannot open repository %s", path);
-        if (errno == ENOENT)
+        if (why == ENOENT)
             err_hint("check the path, or make a repository with 'pitr init'");
+        else if (why == EACCES)
+            err_hint("It belongs to the account that makes the backups: run "
+                     "this as that one, or as root.");
         return NULL;
     }
     l = xcalloc(1, sizeof(*l));
