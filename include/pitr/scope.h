@@ -1,7 +1,8 @@
 /*
  * scope.h -- which part of a server is restored, and under which names.
  *
- * Pure.  Names are compared as they are written.
+ * Pure.  Names are compared as they are written, or, of a server that keeps them
+ * in lower case, as that compares them.
  */
 #ifndef PITR_SCOPE_H
 #define PITR_SCOPE_H
@@ -23,6 +24,7 @@ struct scope {
     size_t only_cap, exclude_cap, rename_cap;
     char **known; /* schemas that there are */
     size_t knowns, known_cap;
+    bool fold; /* set first: lower_case_table_names of the source is not 0 */
 };
 
 /* "db" or "db.table"; back-ticks around a name that has a dot in it.  0, or -1
@@ -32,6 +34,8 @@ int scope_exclude(struct scope *s, const char *text);
 int scope_rename(struct scope *s, const char *text); /* "old=new" */
 /* There is such a schema; to tell it from an alias in a statement. */
 void scope_know(struct scope *s, const char *schema);
+/* Are these the same schema or table? */
+bool scope_same(const struct scope *s, const char *a, const char *b);
 bool scope_knows(const struct scope *s, const char *schema);
 void scope_free(struct scope *s); /* content */
 

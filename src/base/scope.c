@@ -1,8 +1,10 @@
 /*
  * scope.c -- which part of a server is restored, and under which names.
  */
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include "pitr/buf.h"
 #include "pitr/err.h"
 #include "pitr/mem.h"
@@ -10,7 +12,7 @@
 
 /* A name up to the end or the character stop, out of its back-ticks. */
 static char *
-take_name(const char **p, char stop)
+take_name(const struct scope *s, const char **p, char stop)
 {
     struct buf b = {0};
 
@@ -26,7 +28,15 @@ take_name(const char **p, char stop)
         for (; **p != '\0' && **p != stop; (*p)++)
             buf_u8(&b, (uint8_t) * *p);
     }
+    for (size_t i = 0; s->fold && i < b.len; i++)
+        b.data[i] = (uint8_t)tolower(b.data[i]);
     return buf_take(&b);
+}
+
+bool
+scope_same(const struct scope *s, const char *a, const char *b)
+{
+    return (s->fold ? strcasecmp(a, b) : strcmp(a, b)) == 0;
 }
 
 static int
@@ -36,14 +46,15 @@ bad(const char *text, const char *want)
 }
 
 static int
-add_name(struct scope_name **v, size_t *n, size_t *cap, const char *text)
+add_name(const struct scope *s, struct scope_name **v, size_t *n, size_t *cap,
+    const char *text)
 {
     const char *p = text;
-    struct scope_name x = {.schema = take_name(&p, '.')};
+    struct scope_name x = {.schema = take_name(s, &p, '.')};
 
     if (*p == '.') {
         p++;
-        x.table = take_name(&p, '\0');
+        x.table = take_name(s, &p, '\0');
     }
     if (*p != '\0' || x.schema[0] == '\0' ||
         (x.table != NULL && x.table[0] == '\0')) {
@@ -59,24 +70,24 @@ add_name(struct scope_name **v, size_t *n, size_t *cap, const char *text)
 int
 scope_only(struct scope *s, const char *text)
 {
-    return add_name(&s->only, &s->onlys, &s->only_cap, text);
+    return add_name(s, &s->only, &s->onlys, &s->only_cap, text);
 }
 
 int
 scope_exclude(struct scope *s, const char *text)
 {
-    return add_name(&s->exclude, &s->excludes, &s->exclude_cap, text);
+    return add_name(s, &s->exclude, &s->excludes, &s->exclude_cap, text);
 }
 
 int
 scope_rename(struct scope *s, const char *text)
 {
     const char *p = text;
-    struct scope_rename x = {.from = take_name(&p, '=')};
+    struct scope_rename x = {.from = take_name(s, &p, '=')};
 
     if (*p == '=') {
         p++;
-        x.to = take_name(&p, '\0');
+        x.to = take_name(s, &p, '\0');
     }
     if (*p != '\0' || x.to == NULL || x.from[0] == '\0' || x.to[0] == '\0') {
         free(x.from);
@@ -101,10 +112,10 @@ bool
 scope_knows(const struct scope *s, const char *schema)
 {
     for (size_t i = 0; i < s->knowns; i++)
-        if (strcmp(s->known[i], schema) == 0)
+        if (scope_same(s, s->known[i], schema))
             return true;
     for (size_t i = 0; i < s->onlys; i++)
-        if (strcmp(s->only[i].schema, schema) == 0)
+        if (scope_same(s, s->only[i].schema, schema))
             return true;
     return false;
 }
@@ -142,13 +153,13 @@ scope_active(const struct scope *s)
 }
 
 static bool
-named(
-    const struct scope_name *v, size_t n, const char *schema, const char *table)
+named(const struct scope *s, const struct scope_name *v, size_t n,
+    const char *schema, const char *table)
 {
     for (size_t i = 0; i < n; i++)
-        if (strcmp(v[i].schema, schema) == 0 &&
+        if (scope_same(s, v[i].schema, schema) &&
             (v[i].table == NULL ||
-                (table != NULL && strcmp(v[i].table, table) == 0)))
+                (table != NULL && scope_same(s, v[i].table, table))))
             return true;
     return false;
 }
@@ -158,12 +169,12 @@ scope_schema(const struct scope *s, const char *schema)
 {
     if (!scope_active(s))
         return SCOPE_WHOLE;
-    if (named(s->exclude, s->excludes, schema, NULL))
+    if (named(s, s->exclude, s->excludes, schema, NULL))
         return SCOPE_NONE;
-    if (s->onlys == 0 || named(s->only, s->onlys, schema, NULL))
+    if (s->onlys == 0 || named(s, s->only, s->onlys, schema, NULL))
         return SCOPE_WHOLE;
     for (size_t i = 0; i < s->onlys; i++)
-        if (strcmp(s->only[i].schema, schema) == 0)
+        if (scope_same(s, s->only[i].schema, schema))
             return SCOPE_SOME;
     return SCOPE_NONE;
 }
@@ -173,16 +184,16 @@ scope_table(const struct scope *s, const char *schema, const char *table)
 {
     if (!scope_active(s))
         return true;
-    if (named(s->exclude, s->excludes, schema, table))
+    if (named(s, s->exclude, s->excludes, schema, table))
         return false;
-    return s->onlys == 0 || named(s->only, s->onlys, schema, table);
+    return s->onlys == 0 || named(s, s->only, s->onlys, schema, table);
 }
 
 const char *
 scope_to(const struct scope *s, const char *schema)
 {
     for (size_t i = 0; s != NULL && i < s->renames; i++)
-        if (strcmp(s->rename[i].from, schema) == 0)
+        if (scope_same(s, s->rename[i].from, schema))
             return s->rename[i].to;
     return schema;
 }

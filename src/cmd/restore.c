@@ -213,6 +213,7 @@ get_scope(const struct restore *o, struct work *w, const char *backup)
 {
     struct scope *s = &w->scope;
 
+    s->fold = w->catalog->backup[w->plan.backup].lower_case_table_names != 0;
     for (size_t i = 0; i < o->only.n; i++)
         if (scope_only(s, o->only.v[i]) < 0)
             return err_wrap("--only");

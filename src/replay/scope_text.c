@@ -96,7 +96,7 @@ add_schema(struct verdict *v, const char *schema)
 
     for (size_t i = 0; i < v->scope->excludes; i++)
         if (part == SCOPE_WHOLE &&
-            strcmp(v->scope->exclude[i].schema, schema) == 0)
+            scope_same(v->scope, v->scope->exclude[i].schema, schema))
             part = SCOPE_SOME; /* but for some tables */
     v->unclear |= part == SCOPE_SOME;
     add(v, part == SCOPE_WHOLE);
@@ -162,9 +162,13 @@ find_object(const struct words *w)
     return w->n;
 }
 
+/* ALTER DATABASE may go without a name: the session's. */
 static enum scope_text
-of_database(struct verdict *v, const struct words *w, size_t i)
+of_database(
+    struct verdict *v, const struct words *w, size_t i, const char *session)
 {
+    static const char *const options[] = {
+        "DEFAULT", "CHARACTER", "CHARSET", "COLLATE", "COMMENT"};
     const char *name;
     enum scope_part part;
 
@@ -172,6 +176,9 @@ of_database(struct verdict *v, const struct words *w, size_t i)
     if (i >= w->n)
         return SCOPE_TEXT_MIXED;
     name = w->v[i].text;
+    if (is(w, 0, "ALTER") && is_any(w, i, options, NELEM(options)) &&
+        (is(w, i, "DEFAULT") || !is_any(w, i + 1, options, NELEM(options))))
+        name = session;
     part = scope_schema(v->scope, name);
     if (part == SCOPE_NONE)
         return SCOPE_TEXT_UNWANTED;
@@ -207,7 +214,7 @@ of_definition(struct verdict *v, const struct words *w, const char *session)
     if (is(w, at, "USER") || is(w, at, "ROLE") || is(w, at, "SERVER"))
         return SCOPE_TEXT_UNWANTED;
     if (is(w, at, "DATABASE") || is(w, at, "SCHEMA"))
-        return of_database(v, w, i);
+        return of_database(v, w, i, session);
     i += is(w, i, "BODY");
     i = skip_if_exists(w, i);
     if (is(w, at, "TRIGGER") && is(w, 0, "DROP")) {

@@ -37,6 +37,26 @@ test_names(void **state)
     scope_free(&s);
 }
 
+/* Of a server that keeps names in lower case. */
+static void
+test_folded(void **state)
+{
+    static const char sql[] = "INSERT INTO SHOP.T VALUES (1)";
+    struct scope s = {.fold = true};
+
+    (void)state;
+    assert_int_equal(scope_only(&s, "Shop.Posts"), 0);
+    assert_int_equal(scope_rename(&s, "sHop=New"), 0);
+    assert_string_equal(s.only[0].schema, "shop");
+    assert_int_equal(scope_schema(&s, "SHOP"), SCOPE_SOME);
+    assert_true(scope_table(&s, "shop", "POSTS"));
+    assert_string_equal(scope_to(&s, "SHOP"), "new");
+    assert_true(scope_knows(&s, "sHOP"));
+    assert_int_equal(
+        scope_text(&s, "misc", sql, strlen(sql), 0), SCOPE_TEXT_MIXED);
+    scope_free(&s);
+}
+
 static void
 test_bad_names(void **state)
 {
@@ -118,6 +138,9 @@ static const struct {
     {"misc", "DROP DATABASE IF EXISTS misc", NO},
     {"misc", "DROP DATABASE blog", MIX},
     {"misc", "DROP DATABASE old", MIX},
+    {"misc", "ALTER DATABASE shop COMMENT 'x'", YES},
+    {"shop", "ALTER DATABASE CHARACTER SET latin1", YES},
+    {"misc", "ALTER SCHEMA DEFAULT COLLATE = latin1_bin", NO},
     {"misc", "OPTIMIZE TABLE shop.t", NO},
 };
 
@@ -154,6 +177,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names),
+        cmocka_unit_test(test_folded),
         cmocka_unit_test(test_bad_names),
         cmocka_unit_test(test_text),
     };
