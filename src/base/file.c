@@ -154,6 +154,9 @@ file_create(const char *path, mode_t mode, const void *p, size_t n)
     int rc = -1, fd;
 
     fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+    /* Of one that was killed and had our number: in a container often all. */
+    if (fd < 0 && errno == EEXIST && unlink(tmp) == 0)
+        fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
     if (fd < 0) {
         err_sys(ERR_FAILED, "cannot create %s", tmp);
         free(tmp);

@@ -38,6 +38,18 @@ utf8_len(const uint8_t *p, size_t left)
     return n;
 }
 
+bool
+utf8_valid(const char *text)
+{
+    const uint8_t *p = (const uint8_t *)text;
+    size_t left = strlen(text), n;
+
+    for (; left > 0; p += n, left -= n)
+        if ((n = utf8_len(p, left)) == 0)
+            return false;
+    return true;
+}
+
 void
 utf8_harmless(void *text, size_t n)
 {

@@ -20,6 +20,7 @@
 #include "pitr/mem.h"
 #include "pitr/repl.h"
 #include "pitr/stop.h"
+#include "pitr/utf8.h"
 
 #define IDLE_MAX 6 /* times 10 s without an event: not the end of the log */
 
@@ -55,7 +56,9 @@ names_table(const struct dump_words *words, const struct dump_table *t)
             strcmp(words->v[1], "schema") == 0);
 
     for (size_t i = 0; i < words->n; i++)
-        if (strcasecmp(words->v[i], database ? t->schema : t->name) == 0)
+        /* What is not UTF-8 is a name as its client spells it: any, perhaps. */
+        if (strcasecmp(words->v[i], database ? t->schema : t->name) == 0 ||
+            !utf8_valid(words->v[i]))
             return true;
     return false;
 }

@@ -11,6 +11,7 @@
 #include "feed.h"
 #include "pitr/mem.h"
 #include "pitr/sql_read.h"
+#include "pitr/utf8.h"
 
 struct word {
     char *text;
@@ -49,6 +50,17 @@ words_free(struct words *w)
     for (size_t i = 0; i < w->n; i++)
         free(w->v[i].text);
     free(w->v);
+}
+
+/* A name in the character set of a client that does not speak UTF-8 cannot be
+ * compared. */
+static bool
+has_foreign(const struct words *w)
+{
+    for (size_t i = 0; i < w->n; i++)
+        if (!utf8_valid(w->v[i].text))
+            return true;
+    return false;
 }
 
 static bool
@@ -259,7 +271,9 @@ scope_text(const struct scope *s, const char *session, const char *sql,
     enum scope_text what;
 
     words_of(sql, n, sql_mode, &w);
-    if (is_any(&w, 0, part_of_any, NELEM(part_of_any))) {
+    if (has_foreign(&w)) {
+        what = SCOPE_TEXT_MIXED;
+    } else if (is_any(&w, 0, part_of_any, NELEM(part_of_any))) {
         what = SCOPE_TEXT_WANTED;
     } else if (w.n == 0 || is_any(&w, 0, leave_out, NELEM(leave_out))) {
         what = is(&w, 1, "STATEMENT") ? SCOPE_TEXT_MIXED : SCOPE_TEXT_UNWANTED;

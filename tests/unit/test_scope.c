@@ -138,6 +138,8 @@ static const struct {
     {"misc", "DROP DATABASE IF EXISTS misc", NO},
     {"misc", "DROP DATABASE blog", MIX},
     {"misc", "DROP DATABASE old", MIX},
+    {"misc", "INSERT INTO `gr\xf6\xdf`.t VALUES (1)", MIX},
+    {"misc", "INSERT INTO `größe`.t VALUES ('gr\xf6\xdf')", ROWS},
     {"misc", "ALTER DATABASE shop COMMENT 'x'", YES},
     {"shop", "ALTER DATABASE CHARACTER SET latin1", YES},
     {"misc", "ALTER SCHEMA DEFAULT COLLATE = latin1_bin", NO},
