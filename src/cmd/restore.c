@@ -355,8 +355,9 @@ report_done(const struct restore *o, const struct work *w, uint64_t begun_us)
     buf_fmt(&text, "done in %s\n", time_span(time_mono_us() - begun_us, e));
     if (o->sandbox != NULL)
         buf_fmt(&text,
-            "The server runs in %s; its socket is %s.\n"
-            "Stop it with: mariadb --socket=%s -e SHUTDOWN\n",
+            "The server runs in %s, whose README tells the rest.\n"
+            "Look around with: mariadb --socket=%s\n"
+            "Stop it with:     mariadb --socket=%s -e SHUTDOWN\n",
             o->sandbox, restore_target_db(w->target)->socket,
             restore_target_db(w->target)->socket);
     rc = report_out(&text);
