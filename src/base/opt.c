@@ -74,7 +74,11 @@ take_option(const struct command *cmd, int argc, char **argv, int *i, void *o)
         row = find_opt(cmd, word + 2,
             eq == NULL ? strlen(word + 2) : (size_t)(eq - word - 2), 0);
     } else {
-        row = word[2] == '\0' ? find_opt(cmd, NULL, 0, word[1]) : NULL;
+        row = find_opt(cmd, NULL, 0, word[1]);
+        if (word[2] != '\0' && row != NULL && row->type != OPT_FLAG)
+            eq = word + 1; /* "-j4" */
+        else if (word[2] != '\0')
+            row = NULL;
     }
     if (row == NULL) {
         err_set(ERR_USAGE, "pitr %s has no option %s", cmd->name, word);

@@ -14,6 +14,10 @@ expect_exit 2 pitr backup --jbos 3
 said 'no option --jbos' 'pitr backup --help'
 expect_exit 2 pitr backup --jobs many
 said '--jobs' 'many' 'or auto'
+expect_exit 2 pitr backup -j3x
+said '--jobs' '3x'
+expect_exit 2 pitr restore -nx
+said 'no option -nx'
 expect_exit 2 pitr restore --until "half past two" --sandbox "$T/r"
 said 'half past two' '2022-05-02 14:03:00'
 expect_exit 2 pitr restore --until-gtid 0-1 --sandbox "$T/r" \
