@@ -1,3 +1,4 @@
+#!/bin/bash
 # The whole road: keys, repository, stream, a backup under load, a mistake, and
 # the database as it was the second before it, in a sandbox.  The binary log is
 # in the format MIXED here.

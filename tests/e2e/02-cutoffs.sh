@@ -1,3 +1,4 @@
+#!/bin/bash
 # Five moments of a database under continuous writes: three clients in a shop,
 # one that moves money between tables, one that changes definitions all the
 # time.  Each moment's truth is taken at the server; the database restored to

@@ -1,3 +1,4 @@
+#!/bin/bash
 # Another machine: there is only a copy of the repository, a secret key, and a
 # MariaDB server.  Also with a passphrase, with a second recipient's key, with a
 # key typed in from paper; and without what is needed it is refused.  What

@@ -1,3 +1,4 @@
+#!/bin/bash
 # A thousand tables in five schemas, of several shapes and engines, with rows in
 # most: backed up, changed, restored, equal.  With the figures.  PITR_TABLES=20000
 # in the environment: as many (and then some minutes).

@@ -1,3 +1,4 @@
+#!/bin/bash
 # Every failure says what, where and what to do next, and has its exit code;
 # and nothing is left half done.
 . "$(dirname "$0")/lib.sh"

@@ -1,3 +1,4 @@
+#!/bin/bash
 # kill -9 of the stream, of a backup, of a restore, at any moment: no lock is
 # left, nothing half written counts, the next run goes on, and what is restored
 # in the end is right.  Only one works at a time.

@@ -1,3 +1,4 @@
+#!/bin/bash
 # Gaps: purged logs, RESET MASTER, a server put back.  The stream says so, goes
 # on from what there is, and what can be restored is told right: each side of
 # the gap, never across it.

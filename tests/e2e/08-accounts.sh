@@ -1,3 +1,4 @@
+#!/bin/bash
 # What is not rows: users, roles and grants; routines, views, triggers, events
 # with their definers, modes and charsets; sequences; versioned tables; names
 # in other scripts.  Half of them come from the backup, half from the log.

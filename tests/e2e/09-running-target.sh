@@ -1,3 +1,4 @@
+#!/bin/bash
 # Into a running server that is in use for something else: its settings, its own
 # schemas and accounts and its own replication stay as they were; the restored
 # part is right; afterwards it goes on as a primary whose GTIDs continue.

@@ -1,3 +1,4 @@
+#!/bin/bash
 # The stream: durable within a second or so, with the server restarted, crashed
 # and idle in between; an orderly end on SIGTERM; --once; many files, checksums,
 # compressed events, several domains; and in the end every transaction is there.

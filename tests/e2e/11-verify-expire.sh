@@ -1,3 +1,4 @@
+#!/bin/bash
 # Verifying and expiring with a real server: what is good is found good, with and
 # without the key, and is not read twice; damage of every kind of object is
 # named and gives exit code 14; retention removes what it said it would, obeys

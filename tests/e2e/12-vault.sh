@@ -1,3 +1,4 @@
+#!/bin/bash
 # A vault: an sshd whose account may only add.  The stream ships what it
 # captures, seconds behind, over an sshd that is killed and comes back; whoever
 # has the account's key can neither change nor remove; and when the machine is

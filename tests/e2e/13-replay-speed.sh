@@ -1,3 +1,4 @@
+#!/bin/bash
 # The same log, applied by mariadb-binlog | mariadb and by pitr, in one run:
 # both are right, and pitr is several times as fast.  The figure to publish
 # comes from scripts/bench-replay with its defaults; here log and tables are

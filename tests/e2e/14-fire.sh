@@ -1,3 +1,4 @@
+#!/bin/bash
 # Backups under fire: money goes back and forth between InnoDB, MyISAM and Aria
 # tables, definitions and accounts change all the time, transactions stay open
 # and idle, connections of the backup are killed.  Each backup is of one instant,

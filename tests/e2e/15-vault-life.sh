@@ -1,3 +1,4 @@
+#!/bin/bash
 # What is on the vault may go from here: only what was read back from there, the
 # oldest first, and what is left goes on: the stream, shipping, verifying,
 # restoring; what went is restored from the vault.  A local repository that is

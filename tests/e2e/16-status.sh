@@ -1,3 +1,4 @@
+#!/bin/bash
 # status: what is wrong is seen at once, in the exit code and in every form: no
 # stream, no backup, a stream that was killed, a server that is gone or has
 # fallen back to asynchronous, a vault that is away, a backup that shrank, a gap,

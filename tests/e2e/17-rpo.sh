@@ -1,3 +1,4 @@
+#!/bin/bash
 # Nothing acknowledged is lost: clients write down each commit that the server
 # confirmed; at a random moment the server is killed and its data directory is
 # gone, with acknowledge = vault the whole host's: stream, repository and keys,

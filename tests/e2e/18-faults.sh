@@ -1,3 +1,4 @@
+#!/bin/bash
 # Each write can be the last: stream, backup and expire are killed at a call that
 # changes the repository, in the middle of a write, or with everything gone that
 # was not synced; or the disk is full from there on.  After each the next run goes

@@ -1,3 +1,4 @@
+#!/bin/bash
 # A line to the vault, through a bastion, that is cut at random: the vault ends
 # as the local repository is, byte for byte, in pieces; verifying and expiring
 # work on it where it lies; and from a machine that has nothing but its address

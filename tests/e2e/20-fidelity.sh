@@ -1,3 +1,4 @@
+#!/bin/bash
 # Everything that a server can hold, restored half from the rows of a backup and
 # half from the log (with PITR_LONG=1 also all from either), and compared in full
 # with what the server itself says.  doc/CASES.md tells which case is where.

@@ -1,3 +1,4 @@
+#!/bin/bash
 # A part of a server, restored beside what the target has: one schema, single
 # tables, all but some, under another name; the log goes the same way.  What is
 # there stays as it was, and what cannot be told apart is refused at first.

@@ -1,3 +1,4 @@
+#!/bin/bash
 # What only newer servers have, as far as this one has it: types, keys,
 # collations, packages, grants.  One half comes from the backup, the other from
 # the log.  And a target that is older than the source is refused.

@@ -1,3 +1,4 @@
+#!/bin/bash
 # Torture, one round: tables of every shape and type, three clients that write
 # and change definitions as chance has it (tests/torture/generate.awk), backups
 # and moments between; the database restored to each moment equals the server's

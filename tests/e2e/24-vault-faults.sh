@@ -1,3 +1,4 @@
+#!/bin/bash
 # A vault that refuses: full, a quota used up, read-only, not writable, at another
 # path, with another key, without fsync, with a file there already.  Each has its error, its
 # exit code and its hint; the capture goes on; nothing is lost, nothing is

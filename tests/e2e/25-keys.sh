@@ -1,3 +1,4 @@
+#!/bin/bash
 # Keys change while backups go on: a second recipient, for what comes and for
 # what exists; another signing key, handed over by the old one; and the way back
 # from a thief of it, with the recovery key alone.

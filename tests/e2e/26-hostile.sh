@@ -1,3 +1,4 @@
+#!/bin/bash
 # Peers that mean harm: a MariaDB server (of the stream, of the backup, the target
 # of a restore), strangers at the port of a restore, an SFTP server.  They change,
 # cut, repeat and swallow packets, lie about lengths, send without end, ask for

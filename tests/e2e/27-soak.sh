@@ -1,3 +1,4 @@
+#!/bin/bash
 # A run of some minutes of stream, shipping and backups under load: memory,
 # descriptors and threads stay flat, nothing is behind, nothing is missing
 # (scripts/soak).  Only with PITR_LONG=1.

@@ -1,3 +1,4 @@
+#!/bin/bash
 # Secrets: passwords and passphrases are in locked memory alone, in no log, no
 # command line, no environment and no core file; files that others may read are
 # refused; over TCP a server that is not the one that the certificate names, or

@@ -1,3 +1,4 @@
+#!/bin/bash
 # Each write of shipping, on either side, and of a restore can be the last: killed,
 # killed within a write, powerless, the disk full, an I/O error.  After each the
 # same command does it; the vault is whole; what is restored is the truth.

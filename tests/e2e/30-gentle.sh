@@ -1,3 +1,4 @@
+#!/bin/bash
 # A backup that steps back: for a rate of bytes, for statements of others, for
 # the lag of a replica; its process is as nice as asked for.  What comes of it
 # is as whole as ever.

@@ -1,3 +1,4 @@
+#!/bin/bash
 # What needs a plugin at the source: ARCHIVE tables, accounts of other
 # authentication plugins, encrypted tables.  One half comes from the backup, the
 # other from the log.  A target that lacks the key is refused before anything is

@@ -1,3 +1,4 @@
+#!/bin/bash
 # A log of so many segments that it has an index: a restore that needs them all
 # gets the same rows; and what the index does not see, a segment that was changed,
 # is found before the target is touched.
