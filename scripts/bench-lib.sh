@@ -168,6 +168,24 @@ chart()
         }' >"$BENCH_OUT/$1.svg"
 }
 
+# settle SOCKET: what was filled before has been written, and no table is open,
+# so that it is not paid for by who is measured next, or first.
+settle()
+{
+    local i dirty
+    sql "$1" "SET GLOBAL innodb_max_dirty_pages_pct=0,
+        innodb_max_dirty_pages_pct_lwm=0"
+    for ((i = 0; i < 600; i++)); do
+        dirty=$(sql "$1" "SELECT VARIABLE_VALUE FROM
+            information_schema.GLOBAL_STATUS
+            WHERE VARIABLE_NAME='Innodb_buffer_pool_pages_dirty'")
+        [ "$dirty" -gt 50 ] || break
+        sleep 0.2
+    done
+    sql "$1" "SET GLOBAL innodb_max_dirty_pages_pct=90; FLUSH TABLES"
+    sync
+}
+
 # bench_repository SOCKET: an account, keys, a configuration $D/pitr.conf and a
 # repository $D/repository for the server at that socket.
 bench_repository()

@@ -13,16 +13,16 @@
 #include "pitr/stop.h"
 #include "pitr/times.h"
 
-/* All up to the rows. */
+/* All up to the tables. */
 static int
-make_tables(struct db *db, struct load *l)
+make_schemas(struct db *db, struct load *l)
 {
     struct load_mark old = {0};
     int rc = -1;
 
     if (load_mark_read(db, &old) == 0 && load_mark_write(db, l) == 0 &&
         load_databases(db, l, &old) == 0 && load_accounts(db, l) == 0 &&
-        load_sequences(db, l) == 0 && load_tables(l) == 0)
+        load_sequences(db, l) == 0)
         rc = 0;
     load_mark_free(&old);
     return rc;
@@ -90,7 +90,7 @@ load_run(const struct load_conf *conf, struct load_report *out)
         out->tables += !conf->manifest->table[i].left_out;
     if (db == NULL || load_read_schema(&l) < 0 || load_check_target(db, &l) < 0)
         goto out;
-    if (make_tables(db, &l) < 0 || fill(db, &l, out) < 0)
+    if (make_schemas(db, &l) < 0 || fill(db, &l, out) < 0)
         goto out;
     out->load_us = time_mono_us() - from;
     if (compare(db, &l, out) < 0)

@@ -60,6 +60,7 @@ struct load_table {
     const struct schema_object *object; /* NULL: none in the backup */
     struct ddl_table ddl;
     uint32_t parts, parts_left, busy; /* busy: workers in it just now */
+    bool made;                        /* under the lock of load_tables.c */
     bool compared;                    /* its rows with the backup's */
     uint64_t rows;                    /* stored so far */
     uint64_t warnings;                /* that the server counted */
@@ -179,8 +180,19 @@ int load_zero_row(const struct manifest_table *t, const void *row, size_t size,
 bool load_zero_equal(const struct rowsum *want, const struct rowsum *have,
     const struct rowsum *minus, const struct rowsum *plus);
 
-/* load_rows.c: tables, rows, indexes, foreign keys */
-int load_tables(struct load *l);
+/*
+ * load_tables.c: tables are created in the background, in this order of those
+ * with rows (taken), and then the others.
+ */
+struct load_making;
+struct load_making *load_tables_start(struct load *l, size_t *order);
+/* 0: it is there; 1: it will not be, another thread fails or was stopped. */
+int load_tables_wait(struct load_making *m, size_t table);
+void load_tables_break_off(struct load_making *m);
+/* Wait for all; frees m.  -1 with the first error. */
+int load_tables_end(struct load_making *m);
+
+/* load_rows.c: tables, rows, indexes */
 int load_rows(struct load *l, struct load_report *out);
 
 /* load_index.c */

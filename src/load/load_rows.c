@@ -20,6 +20,7 @@
 
 struct work {
     struct load *l;
+    struct load_making *making;
     pthread_mutex_t lock;
     pthread_cond_t wake;
     struct pool_work *order;
@@ -121,6 +122,7 @@ bulk_close(struct filler *f)
     return rc;
 }
 
+/* 0, 1 if the work is to be broken off, -1. */
 static int
 bulk_open(struct filler *f, uint32_t table)
 {
@@ -129,6 +131,8 @@ bulk_open(struct filler *f, uint32_t table)
     struct row_col *cols;
     struct buf sql = {0};
 
+    int rc;
+
     if (bulk_close(f) < 0)
         return -1;
     if (table >= m->tables)
@@ -136,6 +140,8 @@ bulk_open(struct filler *f, uint32_t table)
             "rows of table number %" PRIu32
             ", which the manifest does not have",
             table);
+    if ((rc = load_tables_wait(f->w->making, table)) != 0)
+        return rc;
     t = &m->table[table];
     cols = xcalloc(t->cols + 1, sizeof *cols);
     for (size_t i = 0; i < t->cols; i++)
@@ -150,18 +156,21 @@ bulk_open(struct filler *f, uint32_t table)
     return 0;
 }
 
+/* 0, 1 if the work is to be broken off, -1. */
 static int
 add_row(struct filler *f, uint32_t table, const void *row, size_t size)
 {
     const struct manifest *m = f->w->l->conf->manifest;
     const struct manifest_table *t;
+    int rc;
 
     if (table < m->tables && m->table[table].left_out) {
         f->rows[table]++;
         return 0;
     }
-    if ((f->bulk == NULL || f->table != table) && bulk_open(f, table) < 0)
-        return -1;
+    if ((f->bulk == NULL || f->table != table) &&
+        (rc = bulk_open(f, table)) != 0)
+        return rc;
     f->rows[table]++;
     f->uncommitted += size;
     t = &f->w->l->conf->manifest->table[table];
@@ -203,8 +212,8 @@ read_rows(struct filler *f, struct part_reader *r)
     int rc;
 
     while ((rc = part_read_row(r, &table, &row, &size)) > 0) {
-        if (add_row(f, table, row, size) < 0)
-            return -1;
+        if ((rc = add_row(f, table, row, size)) != 0)
+            return rc;
         rows += !f->w->l->conf->manifest->table[table].left_out;
         bytes += size;
         if ((rows >= TELL_ROWS || bytes >= TELL_BYTES) &&
@@ -377,8 +386,13 @@ part_done(struct work *w, const struct manifest_part *p, bool ok)
 static int
 do_index(struct filler *f, size_t table)
 {
-    uint64_t from = time_mono_us();
-    int rc = load_index(f->db, &f->w->l->table[table]);
+    uint64_t from;
+    int rc;
+
+    if (load_tables_wait(f->w->making, table) != 0)
+        return 1;
+    from = time_mono_us();
+    rc = load_index(f->db, &f->w->l->table[table]);
 
     pthread_mutex_lock(&f->w->lock);
     f->w->index_us += time_mono_us() - from;
@@ -449,6 +463,7 @@ fill_some(void *arg, unsigned index)
         w->failed = true;
         pthread_cond_broadcast(&w->wake);
         pthread_mutex_unlock(&w->lock);
+        load_tables_break_off(w->making);
     }
     db_bulk_close(f.bulk);
     db_close(f.db);
@@ -485,20 +500,67 @@ prepare(struct work *w)
     return 0;
 }
 
+/* Tables are needed as they are filled, and first of all by who has them
+ * `ready` already.  Owned. */
+static size_t *
+making_order(const struct work *w)
+{
+    const struct manifest *m = w->l->conf->manifest;
+    size_t *order = xcalloc(m->tables + 1, sizeof *order), n = 0;
+    bool *seen = xcalloc(m->tables + 1, sizeof *seen);
+
+    for (size_t i = 0; i < w->ready_n; i++) {
+        seen[w->ready[i]] = true;
+        order[n++] = w->ready[i];
+    }
+    for (size_t i = 0; i < m->parts; i++) {
+        const struct manifest_part *p = &m->part[w->order[i].index];
+        for (size_t k = 0; k < p->tables; k++) {
+            if (!seen[p->table[k]])
+                order[n++] = p->table[k];
+            seen[p->table[k]] = true;
+        }
+    }
+    for (size_t i = 0; i < m->tables; i++)
+        if (!seen[i])
+            order[n++] = i;
+    free(seen);
+    return order;
+}
+
+/* While some are created, others are filled. */
+static int
+make_and_fill(struct work *w)
+{
+    struct err_saved *e = NULL;
+    int rc;
+
+    progress_note("tables, rows and indexes");
+    pthread_mutex_init(&w->lock, NULL);
+    pthread_cond_init(&w->wake, NULL);
+    w->making = load_tables_start(w->l, making_order(w));
+    rc = pool_join(pool_start(MAX(w->l->conf->jobs, 1u), fill_some, w));
+    if (rc < 0) {
+        e = err_take();
+        load_tables_break_off(w->making);
+    }
+    if (load_tables_end(w->making) < 0)
+        rc = -1;
+    if (e != NULL)
+        rc = err_put(e); /* the first one */
+    pthread_cond_destroy(&w->wake);
+    pthread_mutex_destroy(&w->lock);
+    return rc;
+}
+
 int
 load_rows(struct load *l, struct load_report *out)
 {
     struct work w = {.l = l};
     int rc = prepare(&w);
 
-    if (rc == 0) {
-        progress_note("rows and indexes");
-        pthread_mutex_init(&w.lock, NULL);
-        pthread_cond_init(&w.wake, NULL);
-        rc = pool_join(pool_start(MAX(l->conf->jobs, 1u), fill_some, &w));
-        pthread_cond_destroy(&w.wake);
-        pthread_mutex_destroy(&w.lock);
-    }
+    if (rc == 0)
+        rc = make_and_fill(&w);
     /* A worker that was stopped has nothing to say of it. */
     if (rc == 0 && stop_asked())
         rc = stop_error();

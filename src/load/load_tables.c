@@ -1,8 +1,14 @@
 /*
- * load_tables.c -- tables are created, several at once: those with rows
- * without what is added later, MERGE tables after their members.
+ * load_tables.c -- tables are created, several at once and while others are
+ * filled: those with rows without what is added later, MERGE tables after their
+ * members.
+ *
+ * The server syncs ten times for a CREATE TABLE, most of that one after the
+ * other whatever the number of connections; of many small tables that is nearly
+ * all of a restore, and leaves its processors to those who fill.
  */
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 #include "load_priv.h"
 #include "pitr/log.h"
@@ -11,10 +17,14 @@
 #include "pitr/progress.h"
 #include "pitr/stop.h"
 
-struct making {
+struct load_making {
     struct load *l;
+    struct pool *pool;
+    size_t *order; /* of the tables with rows; the bare ones come after */
     pthread_mutex_t lock;
+    pthread_cond_t wake; /* a table is there, or no more will be */
     size_t next;
+    unsigned running;
     bool failed;
 };
 
@@ -63,35 +73,49 @@ table_at(struct load *l, size_t i)
 }
 
 static struct load_table *
-take_table(struct making *m)
+take_table(struct load_making *m)
 {
     struct load_table *t = NULL;
 
     pthread_mutex_lock(&m->lock);
-    if (!m->failed && !stop_asked())
-        t = table_at(m->l, m->next++);
+    if (!m->failed && !stop_asked()) {
+        size_t i = m->next++;
+        t = table_at(m->l, i < m->l->conf->manifest->tables ? m->order[i] : i);
+    }
     pthread_mutex_unlock(&m->lock);
     return t;
+}
+
+static void
+made(struct load_making *m, struct load_table *t)
+{
+    pthread_mutex_lock(&m->lock);
+    t->made = true;
+    pthread_cond_broadcast(&m->wake);
+    pthread_mutex_unlock(&m->lock);
 }
 
 static int
 create_some(void *arg, unsigned index)
 {
-    struct making *m = arg;
+    struct load_making *m = arg;
     struct db *db = load_connect(m->l->conf);
     int rc = db == NULL ? -1 : 0;
     struct load_table *t;
 
     (void)index;
     while (rc == 0 && (t = take_table(m)) != NULL) {
-        if (t->object != NULL && !ddl_table_is_merge(t->object->sql))
-            rc = create_table(db, m->l, t);
+        if (t->object == NULL || ddl_table_is_merge(t->object->sql))
+            continue;
+        if ((rc = create_table(db, m->l, t)) == 0)
+            made(m, t);
     }
-    if (rc < 0) {
-        pthread_mutex_lock(&m->lock);
+    pthread_mutex_lock(&m->lock);
+    if (rc < 0)
         m->failed = true;
-        pthread_mutex_unlock(&m->lock);
-    }
+    m->running--;
+    pthread_cond_broadcast(&m->wake);
+    pthread_mutex_unlock(&m->lock);
     db_close(db);
     return rc;
 }
@@ -128,16 +152,57 @@ tell_directories(struct load *l)
             n == 1 ? "" : ", ...");
 }
 
-int
-load_tables(struct load *l)
+struct load_making *
+load_tables_start(struct load *l, size_t *order)
 {
-    struct making m = {.l = l};
+    struct load_making *m = xcalloc(1, sizeof *m);
+    unsigned jobs = MAX(l->conf->jobs, 1u);
+
+    tell_directories(l);
+    m->l = l;
+    m->order = order;
+    m->running = jobs;
+    pthread_mutex_init(&m->lock, NULL);
+    pthread_cond_init(&m->wake, NULL);
+    m->pool = pool_start(jobs, create_some, m);
+    if (m->pool == NULL)
+        m->failed = true;
+    return m;
+}
+
+int
+load_tables_wait(struct load_making *m, size_t table)
+{
+    const struct load_table *t = &m->l->table[table];
     int rc;
 
-    progress_note("creating tables");
-    tell_directories(l);
-    pthread_mutex_init(&m.lock, NULL);
-    rc = pool_join(pool_start(MAX(l->conf->jobs, 1u), create_some, &m));
-    pthread_mutex_destroy(&m.lock);
-    return rc < 0 ? -1 : create_merges(l);
+    pthread_mutex_lock(&m->lock);
+    while (!t->made && !m->failed && m->running > 0)
+        pthread_cond_wait(&m->wake, &m->lock);
+    rc = t->made ? 0 : 1;
+    pthread_mutex_unlock(&m->lock);
+    return rc;
+}
+
+void
+load_tables_break_off(struct load_making *m)
+{
+    pthread_mutex_lock(&m->lock);
+    m->failed = true;
+    pthread_cond_broadcast(&m->wake);
+    pthread_mutex_unlock(&m->lock);
+}
+
+int
+load_tables_end(struct load_making *m)
+{
+    int rc = m->pool == NULL ? -1 : pool_join(m->pool);
+
+    if (rc == 0 && !m->failed && !stop_asked())
+        rc = create_merges(m->l);
+    pthread_cond_destroy(&m->wake);
+    pthread_mutex_destroy(&m->lock);
+    free(m->order);
+    free(m);
+    return rc < 0 ? -1 : 0;
 }
