@@ -8,6 +8,7 @@
 #ifndef PITR_LOAD_PRIV_H
 #define PITR_LOAD_PRIV_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include "pitr/digest.h"
 #include "pitr/load.h"
@@ -61,7 +62,8 @@ struct load_table {
     struct ddl_table ddl;
     uint32_t parts, parts_left, busy; /* busy: workers in it just now */
     bool made;                        /* under the lock of load_tables.c */
-    bool compared;                    /* its rows with the backup's */
+    bool compared, defined;           /* its rows, its definition, with the
+                                         backup's */
     uint64_t rows;                    /* stored so far */
     uint64_t warnings;                /* that the server counted */
     struct rowsum minus, plus;        /* rows with -0.0: so, and with 0 */
@@ -74,6 +76,7 @@ struct load {
     struct load_table *table; /* conf->manifest->tables of them */
     struct load_table *bare;  /* tables that have no rows stored */
     size_t bares;
+    atomic_uint_least64_t differ; /* definitions, from the backup's */
     uint64_t event_s; /* clock at which events are created, s since 1970 */
     char **stays;     /* schemas of the target that get tables, and stay */
     size_t stay, stay_cap;

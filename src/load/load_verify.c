@@ -141,6 +141,37 @@ compare_table(const struct reading *c, struct db *db, size_t table)
     return rc;
 }
 
+/* --- definitions --- */
+
+/* As soon as a table's rows are: the server has it open then. */
+static int
+compare_one(struct db *db, struct load *l, struct load_table *t)
+{
+    const struct schema_object *o = t->object;
+    char *name = db_name2(o->schema, o->name), *here, *there;
+    struct db_result r = {0};
+    int rc = db_query(db, &r, "SHOW CREATE TABLE %s", name);
+
+    free(name);
+    if (rc < 0)
+        return err_wrap("definition of %s.%s", o->schema, o->name);
+    here = ddl_table_comparable(db_text(&r, 0, 1));
+    there = ddl_table_comparable(o->sql);
+    if (strcmp(here, there) != 0) {
+        if (atomic_fetch_add(&l->differ, 1) < 20)
+            log_warn("the definition of table %s.%s is not quite the recorded "
+                     "one",
+                o->schema, o->name);
+        log_debug("recorded: %s", there);
+        log_debug("restored: %s", here);
+    }
+    t->defined = true;
+    free(here);
+    free(there);
+    db_result_free(&r);
+    return 0;
+}
+
 bool
 load_compares_early(const struct load *l, size_t table)
 {
@@ -153,8 +184,11 @@ load_compare_table(struct load *l, struct db *db, size_t table,
     bool (*stop)(void *arg), void *arg)
 {
     struct reading r = {.l = l, .stop = stop, .arg = arg};
+    int rc = compare_table(&r, db, table);
 
-    return compare_table(&r, db, table);
+    if (rc != 0 || !same_version(db, l->conf->manifest))
+        return rc;
+    return compare_one(db, l, &l->table[table]);
 }
 
 static bool
@@ -226,49 +260,21 @@ load_verify(struct load *l, struct load_report *out)
     return rc;
 }
 
-/* --- definitions --- */
-
-static int
-compare_one(struct db *db, const struct load_table *t, uint64_t *differ)
-{
-    const struct schema_object *o = t->object;
-    char *name = db_name2(o->schema, o->name), *here, *there;
-    struct db_result r = {0};
-    int rc = db_query(db, &r, "SHOW CREATE TABLE %s", name);
-
-    free(name);
-    if (rc < 0)
-        return err_wrap("definition of %s.%s", o->schema, o->name);
-    here = ddl_table_comparable(db_text(&r, 0, 1));
-    there = ddl_table_comparable(o->sql);
-    if (strcmp(here, there) != 0) {
-        if (++*differ <= 20)
-            log_warn("the definition of table %s.%s is not quite the recorded "
-                     "one",
-                o->schema, o->name);
-        log_debug("recorded: %s", there);
-        log_debug("restored: %s", here);
-    }
-    free(here);
-    free(there);
-    db_result_free(&r);
-    return 0;
-}
-
 int
 load_compare_definitions(struct db *db, struct load *l)
 {
-    uint64_t differ = 0;
+    uint64_t differ;
 
     if (!same_version(db, l->conf->manifest))
         return 0; /* servers of other versions print other things */
     for (size_t i = 0; i < l->conf->manifest->tables; i++) {
         if (stop_asked())
             return stop_error();
-        if (l->table[i].object != NULL &&
-            compare_one(db, &l->table[i], &differ) < 0)
+        if (l->table[i].object != NULL && !l->table[i].defined &&
+            compare_one(db, l, &l->table[i]) < 0)
             return -1;
     }
+    differ = atomic_load(&l->differ);
     if (differ > 20)
         log_warn("%" PRIu64 " definitions of tables differ in all", differ);
     return 0;
