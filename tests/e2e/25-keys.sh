@@ -28,7 +28,7 @@ expect_exit 12 with "$T/key2"
 said "not sealed to the key"
 expect_exit 2 pitr rekey
 expect_exit 2 pitr rekey --add-recipient-file "$T/key.pub"
-said "twice"
+said "is a recipient already"
 expect_exit 0 pitr rekey --add-recipient-file "$T/key2.pub"
 said "generation 2" "pitr rewrap" "recipient: [a-z2-7]{26}"
 pitr backup >/dev/null
