@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "feed.h"
+#include "pitr/log.h"
 #include "pitr/mem.h"
 
 /*
@@ -70,9 +71,13 @@ parents(struct db *db, struct feed_batch *b)
 
     if (rc == 0)
         name = xcalloc(r.rows + 1, sizeof(*name));
-    for (rc = rc < 0 ? -1 : 1; rc == 1 && n < r.rows; n++)
-        if ((name[n] = plain_name(db_cell(&r, n, 0))) == NULL)
+    rc = rc < 0 ? -1 : 1;
+    for (size_t i = 0; rc == 1 && i < r.rows; i++) {
+        if ((name[i] = plain_name(db_cell(&r, i, 0))) == NULL)
             rc = 0;
+        else
+            n++;
+    }
     db_result_free(&r);
     feed_batch_parents(b, name, n);
     return rc;
@@ -94,5 +99,8 @@ target_may_fold(struct target *t, struct feed_fold *out)
         (rc = parents(db, &out->batch)) < 0)
         return -1;
     out->batch.on = merge == 0 && rc == 1;
+    log_debug("replay: small transactions are given as one, their statements "
+              "%s; foreign keys refer to %zu tables",
+        out->batch.on ? "too" : "are not", out->batch.parents);
     return 0;
 }

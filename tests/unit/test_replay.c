@@ -1033,8 +1033,8 @@ static const char *const join_round[] = {
     "INSERT INTO my VALUES (@i, 0)",
     "INSERT INTO ar VALUES (@i, 0)",
     "INSERT INTO mem VALUES (@i, 0)",
-    "UPDATE a, my, ar, mem SET a.n = 1, my.n = 2, ar.n = 3, mem.n = 4 WHERE "
-    "a.n = my.id AND my.id = ar.id AND ar.id = mem.id",
+    "UPDATE a, my SET a.n = 1, my.n = 2 WHERE a.n = my.id",
+    "UPDATE a, ar, mem SET a.n = 2, ar.n = 3, mem.n = 4 WHERE a.n = ar.id",
     "INSERT INTO ts (id) VALUES (@i)",
     "UPDATE ts SET id = id + 1000 WHERE id = @i - 1",
     "DELETE FROM nokey LIMIT 1",
@@ -1107,6 +1107,52 @@ statements(struct db *db)
     return n;
 }
 
+/* What a target has decides what is joined. */
+static void
+may_fold(const char *sql, bool on, bool batch, size_t parents)
+{
+    struct db_conf conf = testserver_conf(&fx.target);
+    struct replay_conf replay = {.target = &conf};
+    struct target *t = target_open(&replay);
+    struct feed_fold fold = {0};
+
+    run(fx.at_target, sql);
+    assert_non_null(t);
+    must(target_may_fold(t, &fold));
+    if (fold.on != on || fold.batch.on != batch)
+        print_error("after %s\n", sql);
+    assert_int_equal(fold.on, on);
+    assert_int_equal(fold.batch.on, batch);
+    if (batch)
+        assert_int_equal(fold.batch.parents, parents);
+    if (batch && parents > 0)
+        assert_string_equal(fold.batch.parent[0], "t-fold/P @x");
+    feed_fold_free(&fold);
+    target_close(t);
+}
+
+static void
+test_may_fold(void)
+{
+    may_fold("CREATE DATABASE `t-fold`", true, true, 0);
+    may_fold("USE `t-fold`", true, true, 0);
+    may_fold("CREATE TABLE `P @x` (id INT PRIMARY KEY)", true, true, 0);
+    may_fold("CREATE TABLE c (id INT, FOREIGN KEY (id) REFERENCES `P @x` (id))",
+        true, true, 1);
+    may_fold("CREATE TABLE \xc3\xb6 (id INT PRIMARY KEY, up INT, FOREIGN KEY "
+             "(up) REFERENCES \xc3\xb6 (id))",
+        true, false, 1);
+    may_fold("DROP TABLE \xc3\xb6", true, true, 1);
+    may_fold("CREATE TABLE m (id INT) ENGINE=MERGE", true, false, 1);
+    may_fold("DROP TABLE m", true, true, 1);
+    may_fold("CREATE TABLE v (id INT) WITH SYSTEM VERSIONING", true, true, 1);
+    may_fold("CREATE TABLE w (id INT, s BIGINT UNSIGNED GENERATED ALWAYS AS "
+             "ROW START, e BIGINT UNSIGNED GENERATED ALWAYS AS ROW END, PERIOD "
+             "FOR SYSTEM_TIME(s, e)) WITH SYSTEM VERSIONING",
+        false, false, 0);
+    may_fold("DROP DATABASE `t-fold`", true, true, 0);
+}
+
 /* Statements that the applier gets as one, and what must stay by itself. */
 static void
 test_joined(void **state)
@@ -1118,6 +1164,7 @@ test_joined(void **state)
     if (!testserver_installed())
         skip();
     run(fx.at_target, "SET sql_log_bin=0");
+    test_may_fold();
     run_all(fx.at_source, join_tables, NELEM(join_tables));
     run_all(fx.at_target, join_tables, NELEM(join_tables));
     theirs = statements(fx.at_source);
