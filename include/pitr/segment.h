@@ -72,6 +72,8 @@ struct segment_state {
      * segment before, while this one has none yet. */
     char *source_file;
     uint64_t source_pos;
+    uint64_t marked_us; /* not in the note: when the mark was made, clock of
+                           pitr's host; 0: not known */
 };
 /* Is there a gap before it? */
 bool segment_is_gap(const struct segment_start *s);

@@ -403,6 +403,7 @@ take_state(struct found *f)
 
     f->has_state = f->has_mark &&
         segment_state_parse(note->data, note->len, &f->info.state) == 0;
+    f->info.state.marked_us = f->mark.made_us;
     if (f->has_mark && !f->has_state)
         err_clear();
 }

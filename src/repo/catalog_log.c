@@ -110,6 +110,7 @@ read_end(struct repo *r, struct found *all, uint64_t limit)
         if (!has_state &&
             segment_state_parse(mark.meta.data, mark.meta.len, &f->state) < 0)
             rc = err_wrap("%s", f->name);
+        f->state.marked_us = mark.made_us;
         seal_mark_free(&mark);
     }
     return rc;

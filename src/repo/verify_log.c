@@ -101,6 +101,7 @@ info_of(struct verify *v, const char *name, struct segment_info *out)
         rc = err_wrap("%s", name);
         segment_info_free(out);
     }
+    out->state.marked_us = m.made_us;
 
 out:
     source_free(src);

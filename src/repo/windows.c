@@ -11,9 +11,18 @@
 
 #define DAY_US (UINT64_C(86400) * 1000000)
 
+/* A server's clock may be so far ahead of the host's and still be believed. */
+#define AHEAD_US (UINT64_C(2) * 1000000)
+
+/*
+ * Any client may say SET TIMESTAMP, and a transaction of next year vouches for
+ * nothing: what is later than the mark that tells of it is not believed.
+ */
 uint64_t
 segment_whole_until(const struct segment_state *s)
 {
+    if (s->marked_us != 0 && s->newest_us > s->marked_us + AHEAD_US)
+        return s->complete_until_us;
     return MAX(s->complete_until_us, s->newest_us);
 }
 

@@ -107,5 +107,8 @@ cutoff=$(wait_second "$SRC")
 pitr stream --once
 expect_exit 3 pitr restore --dry-run --secret-key "$T/key" --until "@$cutoff"
 said "1 transactions of before that moment" "until-gtid"
+expect_exit 13 pitr restore --dry-run --secret-key "$T/key" \
+    --until "@$((cutoff + 600))"
+said "outside of what backups and log cover"
 expect_exit 0 pitr restore --dry-run --secret-key "$T/key" \
     --until-gtid "$(position)"

@@ -593,6 +593,31 @@ test_plan_damage(void **state)
     catalog_free(c);
 }
 
+/* Who says SET TIMESTAMP does not make the log reach further. */
+static void
+test_windows_false_time(void **state)
+{
+    static const struct made_backup b = {50, "0-1-5", A, 500, 0};
+    struct made_segment s = plain[0];
+    struct catalog *c;
+    struct windows w;
+
+    (void)state;
+    s.newest = 365 * 86400;
+    s.complete = 120;
+    c = catalog_of(&b, 1, &s, 1);
+    c->segment[0].state.marked_us = US(121);
+    catalog_windows(c, &w);
+    assert_int_equal(w.n, 1);
+    window(&w, 0, 0, 1, SNAP(50), US(120), "0-1-10");
+    windows_free(&w);
+    /* While a backlog is read, the transactions tell how far it is. */
+    c->segment[0].state.newest_us = US(119);
+    c->segment[0].state.complete_until_us = 0;
+    assert_int_equal(catalog_whole_until(c, 0, 1), US(119));
+    catalog_free(c);
+}
+
 int
 main(void)
 {
@@ -606,6 +631,7 @@ main(void)
         cmocka_unit_test(test_chain_domains),
         cmocka_unit_test(test_windows),
         cmocka_unit_test(test_windows_fresh_segment),
+        cmocka_unit_test(test_windows_false_time),
         cmocka_unit_test(test_plan_none),
         cmocka_unit_test(test_plan_without_log),
         cmocka_unit_test(test_plan_time),
