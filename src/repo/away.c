@@ -111,7 +111,7 @@ away_save(const struct away *a, const struct repo *r)
     char *path = xasprintf("%s/.away", r->local_path);
     char *head = head_of(r);
     struct buf text = {0};
-    int rc;
+    int rc, saved;
 
     buf_str(&text, head);
     for (size_t i = 0; i < a->n; i++) {
@@ -124,9 +124,11 @@ away_save(const struct away *a, const struct repo *r)
         "remembering what is on the vaults only");
     if (rc == 0)
         rc = dir_sync(r->local_path);
+    saved = errno;
     buf_free(&text);
     free(path);
     free(head);
+    errno = saved;
     return rc;
 }
 

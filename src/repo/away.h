@@ -21,7 +21,7 @@ int away_load(const struct repo *r, struct away *out);
 void away_add(
     struct away *a, const char *id, const uint8_t digest[DIGEST_SIZE]);
 void away_drop(struct away *a, size_t i);
-/* Replaces the file, durably. */
+/* Replaces the file, durably.  -1 with errno. */
 int away_save(const struct away *a, const struct repo *r);
 void away_free(struct away *a);
 

@@ -4,6 +4,7 @@
  * The order is such that what is left after a crash is always a good
  * repository: a manifest before its parts, the oldest segment before the next.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -220,6 +221,7 @@ write_away(struct expire_work *w)
     struct away a = {0};
     int rc = -1;
 
+    w->full = false;
     if (w->conf->vaults == 0 || w->dry_run)
         return 0;
     if (away_load(w->repo, &a) < 0 || add_going(w, &a) < 0)
@@ -228,8 +230,10 @@ write_away(struct expire_work *w)
     for (size_t i = a.n; i-- > 0 && rc >= 0;)
         if ((rc = is_away(w->conf, a.v[i].id)) == 0)
             away_drop(&a, i);
-    if (rc >= 0)
+    if (rc >= 0) {
         rc = away_save(&a, w->repo);
+        w->full = rc < 0 && (errno == ENOSPC || errno == EDQUOT);
+    }
 
 out:
     away_free(&a);
@@ -237,14 +241,71 @@ out:
 }
 
 static int
+remove_log(struct expire_work *w)
+{
+    if (w->log_done)
+        return 0;
+    w->log_done = true;
+    return expire_passed_over(w) < 0 ? -1 : remove_segments(w);
+}
+
+/*
+ * The largest object of a backup that goes.  Until the next run takes the rest,
+ * that backup is damaged here; it is on every vault.
+ */
+static int
+remove_largest(struct expire_work *w)
+{
+    const struct expire_report *r = w->report;
+    const struct store_entry *most = NULL;
+
+    for (size_t i = 0; i < r->plan.backups && most == NULL; i++) {
+        char *folder = xasprintf("backup/%s/", r->catalog->backup[i].id);
+        char *manifest = xasprintf("%smanifest", folder);
+
+        for (size_t k = 0; k < w->all.n && !r->plan.backup[i].keep; k++) {
+            const struct store_entry *e = &w->all.v[k];
+
+            if (strncmp(e->name, folder, strlen(folder)) == 0 &&
+                strcmp(e->name, manifest) != 0 &&
+                (most == NULL || e->size > most->size))
+                most = e;
+        }
+        free(folder);
+        free(manifest);
+    }
+    return most == NULL ? 0 : expire_object(w, most->name, most->size);
+}
+
+/*
+ * A disk that is full is what expire is for, and has no room for what is
+ * written down first.  So what may go without that goes before: the log; and if
+ * that is not enough, a part.
+ */
+static int
+write_away_anyhow(struct expire_work *w)
+{
+    struct err_saved *why;
+    int rc;
+
+    if ((rc = write_away(w)) == 0 || !w->full)
+        return rc;
+    why = err_take();
+    if ((rc = remove_log(w)) == 0 && (rc = write_away(w)) < 0 && w->full &&
+        (rc = remove_largest(w)) == 0)
+        rc = write_away(w);
+    if (rc < 0 && !stop_asked())
+        return err_put(why);
+    err_saved_free(why);
+    return rc;
+}
+
+static int
 run(struct expire_work *w)
 {
-    if (load(w) < 0 || plan(w) < 0 || write_away(w) < 0)
+    if (load(w) < 0 || plan(w) < 0 || write_away_anyhow(w) < 0)
         return -1;
-    return remove_backups(w) < 0 || expire_passed_over(w) < 0 ||
-            remove_segments(w) < 0
-        ? -1
-        : expire_sweep(w);
+    return remove_backups(w) < 0 || remove_log(w) < 0 ? -1 : expire_sweep(w);
 }
 
 int

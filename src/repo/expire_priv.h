@@ -15,6 +15,8 @@ struct expire_work {
     struct pins pins;
     uint64_t now_us;
     bool dry_run;
+    bool log_done; /* what of the log goes has gone */
+    bool full;     /* the disk, when .away was last written */
 };
 
 /* Remove it, or only count its bytes. */
