@@ -114,10 +114,11 @@ put_file(const char *path, const struct buf *text)
 {
     char *tmp = xasprintf("%s.%ld.tmp", path, (long)getpid());
     FILE *f = NULL;
-    int rc = -1,
-        fd = open(
-            tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+    int rc = -1, fd;
 
+    /* Of one that was killed and had our number, as all in a container. */
+    (void)unlink(tmp);
+    fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
     if (fd >= 0 && fchmod(fd, 0644) == 0 && (f = fdopen(fd, "w")) != NULL) {
         bool whole = fwrite(text->data, 1, text->len, f) == text->len;
 
