@@ -52,6 +52,8 @@ struct health_vault {
     char *error;
     bool fsync_known; /* its server was asked */
     bool no_fsync; /* the vault cannot promise that it is durable */
+    uint64_t unlike; /* objects that have other bytes there */
+    char *unlike_name; /* one of them; "" */
 };
 
 struct health_finding {
@@ -86,6 +88,9 @@ struct health {
     bool semisync_known, semisync_on; /* the server waits for us */
     uint64_t semisync_clients, semisync_off_us; /* since when; 0 */
     uint64_t ack_us; /* since when an acknowledgement is due; 0 */
+
+    uint64_t damaged, verify_us; /* by the last verify here; 0: none */
+    char *damage;                /* the first of it; "" */
 
     struct health_vault *vault;
     size_t vaults;

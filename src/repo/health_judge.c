@@ -50,6 +50,20 @@ shrank(uint64_t is, uint64_t was, uint64_t least, unsigned percent)
         (double)(was - is) * 100 > (double)was * percent;
 }
 
+/* Until a verify finds nothing any more. */
+static void
+judge_verify(struct health *h, uint64_t now_us)
+{
+    char old[TIME_TEXT];
+
+    if (h->damaged > 0)
+        found(h, ERR_VERIFY, "verify_failed",
+            "verify found %" PRIu64 " damaged object%s %s ago: %s", h->damaged,
+            h->damaged == 1 ? "" : "s",
+            time_span(age(now_us, h->verify_us), old),
+            h->damage != NULL ? h->damage : "");
+}
+
 static void
 judge_shrink(struct health *h, const struct health_limits *l)
 {
@@ -133,6 +147,12 @@ judge_lag(struct health *h, const struct health_limits *l, uint64_t now_us)
 {
     char lag[TIME_TEXT];
 
+    /* Then nothing here tells that it lags. */
+    if (h->segments > 0 && h->whole_until_us > now_us + GRACE_US)
+        found(h, ERR_WARNINGS, "clock",
+            "the log is of %s from now: the server's clock or this host's is "
+            "wrong",
+            time_span(h->whole_until_us - now_us, lag));
     if (l->lag_us == 0 || h->segments == 0 || h->whole_until_us == 0 ||
         age(now_us, h->whole_until_us) <= l->lag_us)
         return;
@@ -229,6 +249,11 @@ judge_vault(struct health *h, const struct health_vault *v,
             "%s: not up to date for %s; %" PRIu64 " object%s to ship", v->url,
             v->synced_us == 0 ? "ever" : time_span(lag, text), v->objects,
             v->objects == 1 ? "" : "s");
+    if (v->unlike > 0)
+        found(h, ERR_VERIFY, "vault_differs",
+            "%s: %" PRIu64 " object%s there with other bytes than here: %s",
+            v->url, v->unlike, v->unlike == 1 ? " is" : "s are",
+            v->unlike_name != NULL ? v->unlike_name : "");
     if (v->no_fsync)
         found(h, ERR_WARNINGS, "vault_no_fsync",
             "%s: it cannot promise that what it has is durable (no "
@@ -269,6 +294,7 @@ health_judge(struct health *h, const struct health_limits *l, uint64_t now_us)
     if (!h->readable)
         return;
     judge_backups(h, l, now_us);
+    judge_verify(h, now_us);
     judge_gaps(h);
     if (h->breaks > 0)
         found(h, ERR_VERIFY, "damaged",

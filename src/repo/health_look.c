@@ -195,8 +195,24 @@ look_vault(struct health_vault *v, const struct repo *r, const char *url)
     v->error = text_of(s, "error");
     v->fsync_known = state_get(s, "no_fsync") != NULL;
     v->no_fsync = state_get_u64(s, "no_fsync") != 0;
+    v->unlike = state_get_u64(s, "unlike");
+    v->unlike_name = text_of(s, "unlike_name");
     state_free(s);
     free(name);
+}
+
+static void
+look_verify(struct health *h, const struct repo *r)
+{
+    struct state *s = state_load(r->local_path, "verify");
+    const char *object = state_get(s, "object"), *why = state_get(s, "why");
+
+    h->damaged = state_get_u64(s, "damaged");
+    h->verify_us = state_get_u64(s, "told_us");
+    h->damage = object == NULL || why == NULL
+        ? xstrdup("")
+        : xasprintf("%s: %s", object, why);
+    state_free(s);
 }
 
 static void
@@ -260,6 +276,7 @@ health_look(struct repo *r, const char *server, char *const *vault, size_t n,
     }
     if (r != NULL && out->local) {
         look_stream(out, r);
+        look_verify(out, r);
         look_disk(out, r);
         out->vault = xcalloc(MAX(n, 1), sizeof *out->vault);
         for (out->vaults = 0; out->vaults < n; out->vaults++)
@@ -276,10 +293,12 @@ health_free(struct health *h)
     for (size_t i = 0; i < h->vaults; i++) {
         free(h->vault[i].url);
         free(h->vault[i].error);
+        free(h->vault[i].unlike_name);
     }
     for (size_t i = 0; i < h->findings; i++)
         free(h->finding[i].text);
     free(h->vault);
+    free(h->damage);
     free(h->finding);
     free(h->server);
     free(h->gap_why);

@@ -179,6 +179,7 @@ out:
         free(s.unlike[i]);
     free(s.unlike);
     free(s.told.error);
+    free(s.told.unlike_name);
     ship_table_free(&s.table);
     repo_close(s.repo);
     rate_free(&s.rate);

@@ -96,9 +96,24 @@ note_unlike(struct ship *s, const char *name, const char *how)
     log_warn("%s: %s is there with %s than here. The local copy stays; \"pitr "
              "verify\" tells which of them is whole",
         store_where(s->vault), name, how);
+    pthread_mutex_lock(&s->lock);
     s->unlike =
         xgrow(s->unlike, s->n_unlike, &s->unlike_cap, sizeof *s->unlike);
     s->unlike[s->n_unlike++] = xstrdup(name);
+    pthread_mutex_unlock(&s->lock);
+}
+
+void
+ship_confirm_anew(struct ship *s, const char *name)
+{
+    pthread_mutex_lock(&s->lock);
+    for (size_t i = 0; i < s->n_unlike; i++)
+        if (strcmp(s->unlike[i], name) == 0) {
+            free(s->unlike[i]);
+            s->unlike[i] = s->unlike[--s->n_unlike];
+            break;
+        }
+    pthread_mutex_unlock(&s->lock);
 }
 
 /*
@@ -156,6 +171,8 @@ next_name(struct ship *s, bool *more)
             !is_unlike(s, it->name))
             name = xstrdup(it->name);
     }
+    if (name == NULL && it == NULL && !ship_table_busy(&s->table))
+        s->told.unlike_was = 0;
     if (name == NULL && *more)
         ship_wait(s);
     pthread_mutex_unlock(&s->lock);

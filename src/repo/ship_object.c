@@ -314,8 +314,8 @@ ship_transfer_close(struct ship_transfer *t, bool finish)
 {
     int rc = 0;
 
-    if (t->sink != NULL && finish)
-        rc = sink_finish(t->sink);
+    if (t->sink != NULL && finish && (rc = sink_finish(t->sink)) == 0)
+        ship_confirm_anew(t->s, t->item->name);
     sink_free(t->sink);
     if (t->fd >= 0)
         close(t->fd);

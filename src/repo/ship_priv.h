@@ -91,6 +91,8 @@ struct ship_told {
     uint64_t synced_us; /* all that there was then is there */
     uint64_t error_us;
     char *error;
+    uint64_t unlike_was; /* of an earlier process, until all was looked at */
+    char *unlike_name;
     uint64_t written_us; /* monotonic */
 };
 
@@ -168,6 +170,9 @@ int ship_memory_forget(struct ship *s);
 
 /* A worker: reads back what is complete on the vault. */
 int ship_confirm(struct ship *s);
+/* The object was written there anew: if it was another one, it is looked at
+ * again. */
+void ship_confirm_anew(struct ship *s, const char *name);
 
 /* --- ship_object.c --- */
 

@@ -63,6 +63,10 @@ ship_tell(struct ship *s, bool now)
     state_put_u64(&text, "shipped", s->report.bytes);
     state_put_u64(&text, "lost", s->report.lost);
     state_put_u64(&text, "outages", s->report.outages);
+    state_put_u64(&text, "unlike", MAX(s->n_unlike, t->unlike_was));
+    if (s->n_unlike > 0 || t->unlike_name != NULL)
+        state_put(&text, "unlike_name",
+            s->n_unlike > 0 ? s->unlike[0] : t->unlike_name);
     if (t->fsync_known)
         state_put_u64(&text, "no_fsync", t->no_fsync);
     if (t->error != NULL) {
@@ -117,6 +121,9 @@ ship_tell_begin(struct ship *s)
     s->told.no_fsync = state_get_u64(was, "no_fsync") != 0;
     if (error != NULL)
         s->told.error = xstrdup(error);
+    s->told.unlike_was = state_get_u64(was, "unlike");
+    if (state_get(was, "unlike_name") != NULL)
+        s->told.unlike_name = xstrdup(state_get(was, "unlike_name"));
     state_free(was);
     free(name);
 }

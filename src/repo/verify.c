@@ -14,6 +14,7 @@
 #include "pitr/mem.h"
 #include "pitr/pool.h"
 #include "pitr/progress.h"
+#include "pitr/state.h"
 #include "pitr/stop.h"
 #include "pitr/times.h"
 #include "slots.h"
@@ -302,6 +303,27 @@ run(struct verify *v, const struct store_list *all)
     return rc;
 }
 
+/* For status: who only has a timer run this does not see what it says. */
+static void
+tell(const struct verify *v)
+{
+    const struct verify_report *r = v->report;
+    struct buf text = {0};
+    size_t first = 0;
+
+    while (first < r->findings && r->finding[first].kind != VERIFY_DAMAGED)
+        first++;
+    state_begin(&text);
+    state_put_u64(&text, "told_us", time_now_us());
+    state_put_u64(&text, "damaged", verify_count(r, VERIFY_DAMAGED));
+    if (first < r->findings) {
+        state_put(&text, "object", r->finding[first].object);
+        state_put(&text, "why", r->finding[first].text);
+    }
+    state_store(v->repo->local_path, "verify", &text);
+    buf_free(&text);
+}
+
 int
 verify_run(const struct verify_conf *conf, struct verify_report *out)
 {
@@ -326,6 +348,8 @@ verify_run(const struct verify_conf *conf, struct verify_report *out)
         rc = run(&v, &all);
         verified_keep(v.known, &all);
         save(&v);
+        if (rc == 0 && lock != NULL)
+            tell(&v);
     }
     store_list_free(&all);
     verified_free(v.known);

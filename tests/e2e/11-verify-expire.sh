@@ -101,6 +101,18 @@ done
 expect_exit 14 "$PITR" verify --repository "$T/copy" --json
 said '"good": *false' '"kind": *"damaged"'
 
+say "what verify found is seen in status, until it finds nothing"
+part=$REPO/backup/${ids[2]}/part-000001
+cp -p "$part" "$T/part"
+damage "$part"
+expect_exit 14 pitr verify --all
+expect_exit 14 pitr status
+said "verify found 1 damaged object .*${ids[2]}/part-000001"
+mv -f "$T/part" "$part"
+expect_exit 0 pitr verify
+pitr status >"$T/said" || true
+! grep -q "verify found" "$T/said" || fail "it is told of for ever"
+
 say "expire: a dry run removes nothing"
 find "$REPO" -name .\* -prune -o -type f -print | sort >"$T/before"
 expect_exit 0 pitr expire --dry-run

@@ -49,6 +49,20 @@ said "keep +backup ${ids[0]}.*is not confirmed yet on" "would remove 0 of 3 "
 expect_exit 2 "$PITR" expire --config <(grep -v ^vault "$T/pitr.conf")
 said "keep_local is for a repository that has a vault"
 
+say "what has other bytes there is seen in status, until it has not"
+spoiled=$V/vault/backup/${ids[0]}/part-000001
+cp -p "$spoiled" "$T/part"
+printf 'spoiled' | dd of="$spoiled" bs=1 seek=$(($(stat -c %s "$spoiled") / 2)) \
+    conv=notrunc status=none
+expect_exit 14 pitr ship --once
+expect_exit 14 pitr status
+said "1 object is there with other bytes than here: .*part-000001"
+mv -f "$T/part" "$spoiled"
+pitr ship --once >/dev/null
+pitr status --json >"$T/said" || true
+! grep -q "vault_differs" "$T/said" || fail "it is told of for ever"
+rm "$REPO"/.confirmed-*
+
 say "read back again, once; and a pin, which the vault's own expire obeys"
 expect_exit 0 pitr keep "${ids[0]}"
 expect_exit 0 pitr ship --once
@@ -112,10 +126,23 @@ said "the backup waits" "were removed here" "there is room again" \
 ! backups | grep -q "${ids[0]}" || fail "the oldest has not gone"
 ids+=("$(backups | tail -1)")
 
-say "what every vault has goes"
+say "a disk without room for a word on what goes: other things make some"
 pitr ship --once >/dev/null
+if ${CC:-cc} -shared -fPIC -O1 -o "$T/fault.so" "$TOP/tests/fault/fault.c" \
+    -ldl -lpthread 2>/dev/null; then
+    before=$(ls "$REPO/binlog" | wc -l)
+    # Here nothing does, and so it fails in the end.
+    expect_exit 1 env LD_PRELOAD="${PITR_PRELOAD:+$PITR_PRELOAD:}$T/fault.so" \
+        FAULT_PATH="$REPO" FAULT_AT=2 FAULT_DO=enospc \
+        "$PITR" expire --config "$T/pitr.conf"
+    said "No space left"
+    [ "$(ls "$REPO/binlog" | wc -l)" -lt "$before" ] || fail "nothing made room"
+    [ -f "$REPO/backup/${ids[1]}/manifest" ] || fail "gone, and not noted"
+fi
+
+say "what every vault has goes"
 expect_exit 0 pitr expire
-said "removed +backup ${ids[1]}" "removed +log"
+said "removed +backup ${ids[1]}"
 [ "$(backups)" = "${ids[2]}"$'\n'"${ids[3]}" ] || fail "others are left"
 expect_exit 0 pitr keep "${ids[0]}"
 expect_exit 10 pitr keep 20200101T000000Z

@@ -163,6 +163,8 @@ test_log(void **state)
     AFTER(h.gaps = 1, "gap_before", ERR_WARNINGS);
     AFTER(h.breaks = 1, "damaged", ERR_VERIFY);
     AFTER(h.whole_until_us = NOW - 400 * S, "log_behind", ERR_FAILED);
+    AFTER(h.whole_until_us = NOW + 31 * S, "clock", ERR_WARNINGS);
+    AFTER(h.damaged = 1, "verify_failed", ERR_VERIFY);
     AFTER(h.stream = HEALTH_STREAM_STOPPED, "stream_stopped", ERR_FAILED);
     AFTER(h.stream = HEALTH_STREAM_NEVER, "no_stream", ERR_FAILED);
     AFTER(h.stream = HEALTH_STREAM_ONCE, NULL, ERR_NONE);
@@ -197,6 +199,7 @@ test_vaults(void **state)
         NULL, ERR_NONE);
     AFTER((h.vault[0].fsync_known = h.vault[0].no_fsync = true),
         "vault_no_fsync", ERR_WARNINGS);
+    AFTER(h.vault[0].unlike = 1, "vault_differs", ERR_VERIFY);
     AFTER(h.disk_free = 4, "disk_full", ERR_WARNINGS);
     AFTER(h.stored_bytes = 1000, "spool_full", ERR_WARNINGS);
 }
