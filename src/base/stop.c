@@ -55,6 +55,8 @@ stop_setup(void)
         sigaction(signals[i], &act, NULL);
     }
     sigaction(SIGPIPE, &ignore, NULL);
+    /* A file that may not grow further (ulimit -f) is an error like others. */
+    sigaction(SIGXFSZ, &ignore, NULL);
 }
 
 bool

@@ -55,6 +55,9 @@ sys_failed(struct writer *w, const char *verb)
         err_hint("make room on the file system of %s ('pitr expire' removes "
                  "what the retention no longer keeps), then run it again",
             w->store->path);
+    else if (saved == EFBIG)
+        err_hint("a limit on the size of files is in force (ulimit -f, "
+                 "LimitFSIZE= of the unit)");
     else if (saved == EIO)
         err_hint("the disk under %s may be failing: look at the kernel log",
             w->store->path);

@@ -113,6 +113,11 @@ expect_exit 0 pitr verify
 pitr status >"$T/said" || true
 ! grep -q "verify found" "$T/said" || fail "it is told of for ever"
 
+say "a file that may not grow is an error, and no end by a signal"
+expect_exit 1 bash -c 'ulimit -f 1; exec "$@"' - "$PITR" backup \
+    --config "$T/pitr.conf"
+said "File too large"
+
 say "expire: a dry run removes nothing"
 find "$REPO" -name .\* -prune -o -type f -print | sort >"$T/before"
 expect_exit 0 pitr expire --dry-run
