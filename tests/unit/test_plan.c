@@ -618,6 +618,27 @@ test_windows_false_time(void **state)
     catalog_free(c);
 }
 
+/* ... nor is the log before a gap newer than the one after it. */
+static void
+test_plan_false_time(void **state)
+{
+    static const struct made_backup b[] = {
+        {50, "0-1-5", A, 500, 0}, {250, "0-1-15", B, 600, 0}};
+    static const struct made_segment s[] = {
+        {1, A, 0, 4, "", 1000, "0-1-10", 365 * 86400, 120, NULL, 0},
+        {2, B, 210, 300, "0-1-12", 900, "0-1-20", 300, 350, NULL, 0}};
+    static const struct wish v[] = {
+        {CUTOFF_NEWEST, 0, NULL, NULL, ERR_NONE, 1, 1, 1, false},
+        {CUTOFF_TIME, US(200), NULL, NULL, ERR_GAP, 0, 0, 0, false}};
+    struct catalog *c = CATALOG(b, s);
+
+    (void)state;
+    c->segment[0].state.marked_us = US(121);
+    c->segment[1].state.marked_us = US(351);
+    PLANS(c, v);
+    catalog_free(c);
+}
+
 int
 main(void)
 {
@@ -632,6 +653,7 @@ main(void)
         cmocka_unit_test(test_windows),
         cmocka_unit_test(test_windows_fresh_segment),
         cmocka_unit_test(test_windows_false_time),
+        cmocka_unit_test(test_plan_false_time),
         cmocka_unit_test(test_plan_none),
         cmocka_unit_test(test_plan_without_log),
         cmocka_unit_test(test_plan_time),
