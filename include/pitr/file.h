@@ -1,5 +1,5 @@
 /*
- * file.h -- whole small files, durable writes, locks.
+ * file.h -- whole small files, durable writes.
  */
 #ifndef PITR_FILE_H
 #define PITR_FILE_H
@@ -44,18 +44,6 @@ int dir_make(const char *path, mode_t mode);
 int dir_bytes(const char *path, uint64_t *bytes);
 /* Remove a directory and all below it; what is absent is fine. */
 int dir_remove(const char *path);
-
-/*
- * An advisory lock on a file, created if need be.  It ends with the process
- * that holds it, however that ends.  NULL with ERR_LOCKED names the holder's
- * process id and what it does.
- */
-struct lock;
-struct lock *lock_take(const char *path, const char *what);
-void lock_free(struct lock *l); /* releases it; NULL is fine */
-/* Does anybody hold it?  1, 0, -1 where it may not be looked at.  Nobody is
- * kept from taking it. */
-int lock_is_held(const char *path);
 
 /*
  * Replace a whole file through PATH.new, which a process that died may have

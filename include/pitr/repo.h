@@ -20,6 +20,7 @@
 #include <stdbool.h>
 #include "pitr/file.h"
 #include "pitr/keys.h"
+#include "pitr/lock.h"
 #include "pitr/sealed.h"
 #include "pitr/store.h"
 
@@ -93,6 +94,13 @@ bool repo_is_recipient(const struct repo *r, const struct public_key *k);
 
 /* One writer of a kind ("backup", "stream") at a time: ERR_LOCKED. */
 struct lock *repo_lock(const struct repo *r, const char *what);
+/*
+ * What is here is read for long: nothing is removed until the lock is freed, and
+ * this waits for a removing that is under way.  0; -1 (also when stopped).
+ * *out is NULL where that cannot be had: a vault from afar, a repository of
+ * another account, a disk that is only read.
+ */
+int repo_lock_reading(const struct repo *r, const char *what, struct lock **out);
 /* Is one at work?  1, 0, -1.  Keeps nobody from it. */
 int repo_is_locked(const struct repo *r, const char *what);
 

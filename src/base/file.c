@@ -1,5 +1,5 @@
 /*
- * file.c -- whole small files, durable writes, directories, locks.
+ * file.c -- whole small files, durable writes, directories.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -11,16 +11,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "pitr/file.h"
 #include "pitr/mem.h"
-
-/* How often, and how long apart, a lock is tried. */
-#define LOOKS 10
-#define LOOK_US 20000
 
 /* Takes fd. */
 static int
@@ -337,94 +332,6 @@ dir_remove(const char *path)
     if (err_kind() == ERR_NONE)
         err_sys(ERR_FAILED, "cannot remove %s", path);
     return -1;
-}
-
-struct lock {
-    int fd;
-};
-
-/* The holder writes "PID what" into the file it has locked. */
-static int
-name_holder(int fd, const char *path)
-{
-    char text[160];
-    ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
-
-    text[n > 0 ? n : 0] = '\0';
-    text[strcspn(text, "\n")] = '\0';
-    err_set(ERR_LOCKED, "%s is held by %s%s", path,
-        text[0] != '\0' ? "process " : "another process", text);
-    return err_hint("wait until it has ended; the lock goes with the process, "
-                    "there is no file to remove");
-}
-
-struct lock *
-lock_take(const char *path, const char *what)
-{
-    struct lock *l;
-    char *text;
-    /* A link put there by another account must not lead to another file. */
-    int rc = -1;
-    int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-
-    if (fd < 0) {
-        err_sys(ERR_FAILED, "cannot open lock %s", path);
-        return NULL;
-    }
-    /* Who only looks at it (lock_is_held) has it for a moment. */
-    for (unsigned i = 0; i < LOOKS; i++) {
-        while ((rc = flock(fd, LOCK_EX | LOCK_NB)) < 0 && errno == EINTR)
-            continue;
-        if (rc == 0 || errno != EWOULDBLOCK)
-            break;
-        if (i + 1 < LOOKS)
-            usleep(LOOK_US);
-    }
-    if (rc < 0) {
-        if (errno == EWOULDBLOCK)
-            name_holder(fd, path);
-        else
-            err_sys(ERR_FAILED, "cannot lock %s", path);
-        close(fd);
-        return NULL;
-    }
-    text = xasprintf("%ld (%s)\n", (long)getpid(), what);
-    /* Only for the message: a full disk does not forbid to lock. */
-    if (ftruncate(fd, 0) == 0)
-        (void)!pwrite(fd, text, strlen(text), 0);
-    free(text);
-    l = xmalloc(sizeof(*l));
-    l->fd = fd;
-    return l;
-}
-
-int
-lock_is_held(const char *path)
-{
-    int rc, fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-
-    if (fd < 0 && errno == ENOENT)
-        return 0;
-    if (fd < 0)
-        return err_sys(ERR_FAILED, "cannot open lock %s", path);
-    while ((rc = flock(fd, LOCK_SH | LOCK_NB)) < 0 && errno == EINTR)
-        continue;
-    if (rc < 0 && errno != EWOULDBLOCK)
-        err_sys(ERR_FAILED, "cannot look at lock %s", path);
-    else
-        rc = rc < 0;
-    close(fd);
-    return rc;
-}
-
-void
-lock_free(struct lock *l)
-{
-    if (l == NULL)
-        return;
-    (void)!ftruncate(l->fd, 0);
-    close(l->fd);
-    free(l);
 }
 
 int

@@ -84,6 +84,7 @@ static const struct opt restore_opts[] = {
 /* All that a restore holds, to be let go in one place. */
 struct work {
     struct repo *repo;
+    struct lock *reading; /* nothing goes meanwhile; NULL: it may */
     struct secret_key *key;
     struct catalog *catalog;
     struct manifest *manifest;
@@ -151,6 +152,8 @@ open_repository(const struct restore *o, struct work *w)
     if ((w->key = cmd_secret_key(o->secret_key, o->passphrase_file)) == NULL)
         return -1;
     if (repo_trust(w->repo, w->key, o->signer != NULL ? signer : NULL) < 0)
+        return -1;
+    if (!o->dry_run && repo_lock_reading(w->repo, "restore", &w->reading) < 0)
         return -1;
     if ((w->catalog = catalog_load(w->repo)) == NULL)
         return -1;
@@ -403,6 +406,7 @@ out:
     manifest_free(w.manifest);
     catalog_free(w.catalog);
     secret_key_free(w.key);
+    lock_free(w.reading);
     repo_close(w.repo);
     sql_event_states_free(&w.events);
     scope_free(&w.scope);

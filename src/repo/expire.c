@@ -326,8 +326,9 @@ expire_run(const struct expire_conf *conf, struct expire_report *out)
         return err_hint("Run \"pitr expire\" where the vault's disk is: its "
                         "account must not be able to remove anything.");
     }
+    /* A restore has it, too: repo_lock_reading(). */
     if (!w.dry_run && (lock = repo_lock(r, "expire")) == NULL)
-        return -1;
+        return err_wrap("nothing was removed");
     rc = run(&w);
     store_list_free(&w.all);
     pins_free(&w.pins);

@@ -7,10 +7,13 @@
 #include "pitr/compress.h"
 #include "pitr/log.h"
 #include "pitr/mem.h"
+#include "pitr/stop.h"
 #include "repo_file.h"
 #include "slots.h"
 
 #define FRAMES_LEVEL_MAX 2
+/* How long apart it is looked whether expire has ended. */
+#define REMOVING_LOOK_US 200000
 
 /* strict: to write, for which the newest generation has to be known. */
 static int
@@ -23,8 +26,7 @@ load_file(struct repo *r, const char *path, bool strict)
     r->chain = xcalloc(1, sizeof *r->chain);
     there = repo_chain_load(r->store, strict, r->chain);
     /* What is no file is told from what is not there. */
-    if (there < 0 ||
-        (there == 0 && store_stat(r->store, REPO_FILE, &size) < 0))
+    if (there < 0 || (there == 0 && store_stat(r->store, REPO_FILE, &size) < 0))
         return -1;
     if (there == 0) {
         err_set(ERR_NOREPO,
@@ -205,6 +207,33 @@ repo_lock(const struct repo *r, const char *what)
     l = lock_take(path, what);
     free(path);
     return l;
+}
+
+int
+repo_lock_reading(const struct repo *r, const char *what, struct lock **out)
+{
+    char *path;
+    bool told = false;
+    int rc;
+
+    *out = NULL;
+    if (r->local_path == NULL)
+        return 0;
+    path = xasprintf("%s/.lock-expire", r->local_path);
+    while ((rc = lock_share(path, what, out)) < 0 && err_kind() == ERR_LOCKED) {
+        if (!told)
+            log_info("waiting for expire: %s", err_text());
+        told = true;
+        err_clear();
+        if (stop_sleep_us(REMOVING_LOOK_US)) {
+            stop_error();
+            break;
+        }
+    }
+    free(path);
+    if (rc == 1)
+        log_debug("%s: what is read cannot be locked", r->local_path);
+    return rc < 0 ? -1 : 0;
 }
 
 int

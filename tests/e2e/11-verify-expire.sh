@@ -151,6 +151,20 @@ expect_exit 3 "$PITR" expire --config "$T/vault.conf" --dry-run
 said "127.0.0.1" "keep +backup ${ids[0]}.*would go, but .*cannot be reached" \
     "would remove 0 of 3 backups, 0 of"
 
+say "nothing is removed while a restore reads; it is after that"
+"$PITR" restore --config "$T/pitr.conf" --secret-key "$T/key" \
+    --sandbox "$T/first" --backup "${ids[0]}" >"$T/first.out" 2>&1 &
+restore=$!
+children+=($restore)
+wait_until 60 grep -q "${ids[0]}" "$T/first.out"
+kill -STOP $restore
+expect_exit 11 pitr expire
+said "nothing was removed.*held by process $restore \\(restore\\)" "wait until"
+[ "$(backups | wc -l)" = 3 ] || fail "a backup went under a restore"
+kill -TERM $restore
+kill -CONT $restore
+! wait $restore || fail "it was to be stopped"
+
 say "expire"
 expect_exit 0 pitr expire
 said "removed +backup ${ids[0]}" "removed +leftover"
@@ -171,7 +185,10 @@ expect_exit 0 pitr verify
 expect_exit 0 pitr expire --keep 1s --minimum 1
 said "removed +backup ${ids[1]}"
 
-say "what is left restores"
+say "what is left restores, once nothing is removed any more"
+flock "$REPO/.lock-expire" bash -c 'touch "$1/removing"; sleep 1' - "$T" &
+wait_until 5 test -e "$T/removing"
 restore_to r --backup "${ids[2]}"
+grep -q "waiting for expire" "$T/r.out" || fail "it did not say why it waited"
 truth "$OUT" "$T/restored"
 same "$T/truth" "$T/restored"

@@ -15,6 +15,7 @@
 
 #include "pitr/err.h"
 #include "pitr/file.h"
+#include "pitr/lock.h"
 #include "pitr/mem.h"
 #include "pitr/secret.h"
 
@@ -183,6 +184,43 @@ test_lock(void **state)
     assert_int_equal(err_kind(), ERR_FAILED);
 }
 
+/* Many readers, or one who takes it. */
+static void
+test_lock_shared(void **state)
+{
+    struct lock *a, *b, *c;
+    struct stat st;
+
+    (void)state;
+    assert_int_equal(lock_share("shared", "restore", &a), 0);
+    assert_int_equal(lock_share("shared", "restore", &b), 0);
+    assert_non_null(b);
+    assert_null(lock_take("shared", "expire"));
+    assert_int_equal(err_kind(), ERR_LOCKED);
+    assert_non_null(strstr(err_text(), "(restore)"));
+    lock_free(a);
+    assert_null(lock_take("shared", "expire"));
+    lock_free(b);
+    c = lock_take("shared", "expire");
+    assert_non_null(c);
+    assert_int_equal(lock_share("shared", "restore", &a), -1);
+    assert_int_equal(err_kind(), ERR_LOCKED);
+    assert_null(a);
+    lock_free(c);
+    /* Without write permission, as it is; not at all, that is told. */
+    assert_int_equal(lock_share("no/such/lock", "x", &a), 1);
+    assert_null(a);
+    if (geteuid() != 0)
+        return;
+    /* Root leaves the file to the account whose folder it is. */
+    assert_int_equal(mkdir("theirs", 0700), 0);
+    assert_int_equal(chown("theirs", 7, 7), 0);
+    assert_int_equal(lock_share("theirs/lock", "restore", &a), 0);
+    lock_free(a);
+    assert_int_equal(stat("theirs/lock", &st), 0);
+    assert_int_equal(st.st_uid, 7);
+}
+
 /* The lock of a process that was killed is free at once. */
 static void
 test_lock_of_the_dead(void **state)
@@ -221,6 +259,7 @@ main(void)
         cmocka_unit_test(test_secret_file),
         cmocka_unit_test(test_directories),
         cmocka_unit_test(test_lock),
+        cmocka_unit_test(test_lock_shared),
         cmocka_unit_test(test_lock_of_the_dead),
     };
 
