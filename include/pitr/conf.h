@@ -59,8 +59,6 @@ struct conf *conf_load(const char *path);
 /* The named one; with name NULL the only one there is.  ERR_USAGE. */
 const struct conf_server *conf_server_find(const struct conf *c,
     const char *name);
-/* Is it one that there is: "local", "vault", "no"? */
-bool conf_is_acknowledge(const char *s);
 void conf_free(struct conf *c);
 
 #endif

@@ -197,8 +197,8 @@ keep_value(struct conf *c, const char *value)
     return c->value[c->values++] = xstrdup(value);
 }
 
-bool
-conf_is_acknowledge(const char *s)
+static bool
+is_acknowledge(const char *s)
 {
     return strcmp(s, "no") == 0 || strcmp(s, "local") == 0 ||
         strcmp(s, "vault") == 0;
@@ -215,7 +215,7 @@ take_value(struct reading *r, const struct opt *row, const char *where,
         return err_hint("A comment stands on a line of its own, which begins "
                         "with #.");
     }
-    if (row->field == KEY(acknowledge) && !conf_is_acknowledge(value))
+    if (row->field == KEY(acknowledge) && !is_acknowledge(value))
         return err_set(
             ERR_USAGE, "%s: \"%s\" is not local, vault or no", where, value);
     return opt_set(

@@ -76,11 +76,11 @@ get_acknowledge(
         [ACK_NO] = "no", [ACK_LOCAL] = "local", [ACK_VAULT] = "vault"};
     size_t i = 0;
 
-    if (!conf_is_acknowledge(o->acknowledge))
+    while (i < NELEM(names) && strcmp(o->acknowledge, names[i]) != 0)
+        i++;
+    if (i == NELEM(names))
         return err_set(ERR_USAGE,
             "--acknowledge: \"%s\" is not local, vault or no", o->acknowledge);
-    while (strcmp(o->acknowledge, names[i]) != 0)
-        i++;
     *how = (enum acknowledge)i;
     if (*how == ACK_VAULT && !vaults_any(to))
         return err_set(ERR_USAGE,

@@ -64,23 +64,21 @@ static int
 parents(struct db *db, struct feed_batch *b)
 {
     struct db_result r = {0};
-    char **name = NULL;
+    char **name;
     size_t n = 0;
-    int rc = db_query(db, &r,
-        "SELECT DISTINCT REF_NAME FROM information_schema.INNODB_SYS_FOREIGN");
+    bool all;
 
-    if (rc == 0)
-        name = xcalloc(r.rows + 1, sizeof(*name));
-    rc = rc < 0 ? -1 : 1;
-    for (size_t i = 0; rc == 1 && i < r.rows; i++) {
-        if ((name[i] = plain_name(db_cell(&r, i, 0))) == NULL)
-            rc = 0;
-        else
-            n++;
-    }
-    db_result_free(&r);
+    if (db_query(db, &r,
+            "SELECT DISTINCT REF_NAME FROM "
+            "information_schema.INNODB_SYS_FOREIGN") < 0)
+        return -1;
+    name = xcalloc(r.rows + 1, sizeof(*name));
+    while (n < r.rows && (name[n] = plain_name(db_cell(&r, n, 0))) != NULL)
+        n++;
     feed_batch_parents(b, name, n);
-    return rc;
+    all = n == r.rows;
+    db_result_free(&r);
+    return all ? 1 : 0;
 }
 
 int

@@ -824,13 +824,14 @@ disturb(void *arg)
         db_result_free(&r);
         if (port == 0)
             continue;
+        /* First, as strangers may take long where a machine is slow. */
+        if (d->breaks < 5 && break_connection(port))
+            d->breaks++;
         knock(port, NULL, 0);
         knock(port, dump, sizeof(dump) - 1);
         knock(port, login, sizeof(login) - 1);
         d->strangers += 3;
         usleep(60000);
-        if (d->breaks < 5 && break_connection(port))
-            d->breaks++;
     }
     db_close(db);
     return NULL;
