@@ -45,6 +45,12 @@ int dir_bytes(const char *path, uint64_t *bytes);
 /* Remove a directory and all below it; what is absent is fine. */
 int dir_remove(const char *path);
 
+/* The folder that a path is in, "." where it has none.  Owned. */
+char *file_folder(const char *path);
+/* Where root has made the file, it becomes its folder's owner's, who is to go on
+ * with it. */
+void file_give(int fd, const char *path);
+
 /*
  * Replace a whole file through PATH.new, which a process that died may have
  * left.  The folder is not synced.  what: of the error, where the new one

@@ -7,7 +7,7 @@
 #include "pitr/err.h"
 
 /*
- * An advisory lock on a file, created if need be.  It ends with the process
+ * An advisory lock on a file, created if need be, and the folder's owner's then.  It ends with the process
  * that holds it, however that ends.  NULL with ERR_LOCKED names the holder's
  * process id and what it does.
  */
@@ -15,8 +15,9 @@ struct lock;
 struct lock *lock_take(const char *path, const char *what);
 /*
  * The same, shared: any number may have it so, and nobody takes it meanwhile.
- * 0; 1 where this process may not lock there (*out is NULL: another account's
- * file, or a disk that is not written to); -1.
+ * 0; 1 where it cannot be had, whatever the reason (*out is NULL: another
+ * account's file, a disk that is only read or full, a file system without locks);
+ * -1 with ERR_LOCKED.
  */
 int lock_share(const char *path, const char *what, struct lock **out);
 void lock_free(struct lock *l); /* releases it; NULL is fine */

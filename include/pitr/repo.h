@@ -96,9 +96,9 @@ bool repo_is_recipient(const struct repo *r, const struct public_key *k);
 struct lock *repo_lock(const struct repo *r, const char *what);
 /*
  * What is here is read for long: nothing is removed until the lock is freed, and
- * this waits for a removing that is under way.  0; -1 (also when stopped).
- * *out is NULL where that cannot be had: a vault from afar, a repository of
- * another account, a disk that is only read.
+ * this waits for a removing that is under way, but not for ever.  0; -1 where it
+ * was stopped.  *out is NULL where no lock can be had, which is said: a vault
+ * from afar (not said), another account's repository, a disk that is only read.
  */
 int repo_lock_reading(const struct repo *r, const char *what, struct lock **out);
 /* Is one at work?  1, 0, -1.  Keeps nobody from it. */

@@ -334,6 +334,30 @@ dir_remove(const char *path)
     return -1;
 }
 
+char *
+file_folder(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    if (slash == NULL)
+        return xstrdup(".");
+    return xasprintf("%.*s", (int)MAX(slash - path, 1), path);
+}
+
+/* One that has another name, too, is none that was made here. */
+void
+file_give(int fd, const char *path)
+{
+    char *dir = geteuid() == 0 ? file_folder(path) : NULL;
+    struct stat st, in;
+
+    if (dir != NULL && fstat(fd, &st) == 0 && stat(dir, &in) == 0 &&
+        S_ISREG(st.st_mode) && st.st_nlink == 1 && st.st_uid == 0 &&
+        in.st_uid != 0)
+        (void)!fchown(fd, in.st_uid, in.st_gid);
+    free(dir);
+}
+
 int
 file_replace(
     const char *path, mode_t mode, const void *p, size_t n, const char *what)

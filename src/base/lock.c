@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "pitr/file.h"
 #include "pitr/lock.h"
 #include "pitr/mem.h"
 
@@ -84,6 +85,7 @@ lock_take(const char *path, const char *what)
         err_sys(ERR_FAILED, "cannot open lock %s", path);
         return NULL;
     }
+    file_give(fd, path);
     if ((rc = lock_fd(fd, path, LOCK_EX)) == 0)
         return lock_new(fd, what);
     if (rc == 1)
@@ -92,27 +94,25 @@ lock_take(const char *path, const char *what)
     return NULL;
 }
 
-/* Who may write to any folder, and owns none, leaves a file to its owner. */
+/* Made only where its owner can go on with it: the folder's, or root. */
 static int
 share_file(const char *path)
 {
     const int flags = O_NOFOLLOW | O_CLOEXEC;
     int fd = open(path, O_RDWR | flags);
     struct stat st;
-    char *dir, *slash;
+    char *dir;
 
-    if (fd >= 0 || (errno != ENOENT && errno != EACCES && errno != EROFS))
+    if (fd >= 0)
         return fd;
     if (errno != ENOENT)
         return open(path, O_RDONLY | flags);
-    if ((fd = open(path, O_RDWR | O_CREAT | flags, 0600)) < 0)
-        return fd;
-    dir = xstrdup(path);
-    if ((slash = strrchr(dir, '/')) != NULL)
-        *slash = '\0';
-    if (geteuid() == 0 && slash != NULL && stat(dir, &st) == 0)
-        (void)!fchown(fd, st.st_uid, st.st_gid);
+    dir = file_folder(path);
+    if (stat(dir, &st) == 0 && (geteuid() == 0 || geteuid() == st.st_uid))
+        fd = open(path, O_RDWR | O_CREAT | flags, 0600);
     free(dir);
+    if (fd >= 0)
+        file_give(fd, path);
     return fd;
 }
 
@@ -122,18 +122,18 @@ lock_share(const char *path, const char *what, struct lock **out)
     int rc, fd = share_file(path);
 
     *out = NULL;
-    if (fd < 0 && (errno == EACCES || errno == EROFS || errno == ENOENT))
-        return 1;
     if (fd < 0)
-        return err_sys(ERR_FAILED, "cannot open lock %s", path);
+        return 1;
     if ((rc = lock_fd(fd, path, LOCK_SH)) == 0) {
         *out = lock_new(fd, what);
         return 0;
     }
     if (rc == 1)
         name_holder(fd, path);
+    else
+        err_clear(); /* a file system without locks */
     close(fd);
-    return -1;
+    return rc == 1 ? -1 : 1;
 }
 
 int

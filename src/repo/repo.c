@@ -8,12 +8,14 @@
 #include "pitr/log.h"
 #include "pitr/mem.h"
 #include "pitr/stop.h"
+#include "pitr/times.h"
 #include "repo_file.h"
 #include "slots.h"
 
 #define FRAMES_LEVEL_MAX 2
 /* How long apart it is looked whether expire has ended. */
 #define REMOVING_LOOK_US 200000
+#define REMOVING_MOST_US 300000000
 
 /* strict: to write, for which the newest generation has to be known. */
 static int
@@ -213,6 +215,7 @@ int
 repo_lock_reading(const struct repo *r, const char *what, struct lock **out)
 {
     char *path;
+    uint64_t from = time_mono_us();
     bool told = false;
     int rc;
 
@@ -225,6 +228,10 @@ repo_lock_reading(const struct repo *r, const char *what, struct lock **out)
             log_info("waiting for expire: %s", err_text());
         told = true;
         err_clear();
+        if (time_mono_us() - from > REMOVING_MOST_US) {
+            rc = 1;
+            break;
+        }
         if (stop_sleep_us(REMOVING_LOOK_US)) {
             stop_error();
             break;
@@ -232,7 +239,10 @@ repo_lock_reading(const struct repo *r, const char *what, struct lock **out)
     }
     free(path);
     if (rc == 1)
-        log_debug("%s: what is read cannot be locked", r->local_path);
+        log_info(
+            "%s: no lock can be had here, so an expire that runs meanwhile "
+            "may remove what is read",
+            r->local_path);
     return rc < 0 ? -1 : 0;
 }
 

@@ -72,8 +72,10 @@ state_store(const char *repository, const char *name, const struct buf *text)
         fd = open(
             tmp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 
-    if (fd >= 0)
+    if (fd >= 0) {
+        file_give(fd, tmp);
         rc = write_all(fd, text);
+    }
     if (fd >= 0 && close(fd) < 0)
         rc = -1;
     if (rc == 0)

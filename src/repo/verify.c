@@ -303,18 +303,38 @@ run(struct verify *v, const struct store_list *all)
     return rc;
 }
 
+/* Was something found before that this run, which looks less closely, cannot
+ * have found good?  Not what is not there any more. */
+static bool
+found_closer(const struct verify *v, const struct store_list *all)
+{
+    struct state *s = state_load(v->repo->local_path, "verify");
+    const char *object = state_get(s, "object");
+    bool there = false;
+
+    for (size_t i = 0; object != NULL && i < all->n; i++)
+        there |= strcmp(all->v[i].name, object) == 0;
+    there &= state_get_u64(s, "damaged") > 0 &&
+        state_get_u64(s, "level") > (uint64_t)v->level;
+    state_free(s);
+    return there;
+}
+
 /* For status: who only has a timer run this does not see what it says. */
 static void
-tell(const struct verify *v)
+tell(const struct verify *v, const struct store_list *all)
 {
     const struct verify_report *r = v->report;
     struct buf text = {0};
     size_t first = 0;
 
+    if (verify_count(r, VERIFY_DAMAGED) == 0 && found_closer(v, all))
+        return;
     while (first < r->findings && r->finding[first].kind != VERIFY_DAMAGED)
         first++;
     state_begin(&text);
     state_put_u64(&text, "told_us", time_now_us());
+    state_put_u64(&text, "level", (uint64_t)v->level);
     state_put_u64(&text, "damaged", verify_count(r, VERIFY_DAMAGED));
     if (first < r->findings) {
         state_put(&text, "object", r->finding[first].object);
@@ -348,8 +368,9 @@ verify_run(const struct verify_conf *conf, struct verify_report *out)
         rc = run(&v, &all);
         verified_keep(v.known, &all);
         save(&v);
-        if (rc == 0 && lock != NULL)
-            tell(&v);
+        /* One that did not get to its end has found nothing good. */
+        if (lock != NULL && (rc == 0 || verify_count(out, VERIFY_DAMAGED) > 0))
+            tell(&v, &all);
     }
     store_list_free(&all);
     verified_free(v.known);

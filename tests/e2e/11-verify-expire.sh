@@ -105,11 +105,13 @@ say "what verify found is seen in status, until it finds nothing"
 part=$REPO/backup/${ids[2]}/part-000001
 cp -p "$part" "$T/part"
 damage "$part"
-expect_exit 14 pitr verify --all
+expect_exit 14 pitr verify --all --secret-key "$T/key"
 expect_exit 14 pitr status
 said "verify found 1 damaged object .*${ids[2]}/part-000001"
 mv -f "$T/part" "$part"
 expect_exit 0 pitr verify
+expect_exit 14 pitr status # it looked less closely than who found it
+expect_exit 0 pitr verify --secret-key "$T/key"
 pitr status >"$T/said" || true
 ! grep -q "verify found" "$T/said" || fail "it is told of for ever"
 

@@ -207,17 +207,34 @@ test_lock_shared(void **state)
     assert_int_equal(err_kind(), ERR_LOCKED);
     assert_null(a);
     lock_free(c);
-    /* Without write permission, as it is; not at all, that is told. */
+    /* What is no file of ours keeps nobody from reading. */
     assert_int_equal(lock_share("no/such/lock", "x", &a), 1);
     assert_null(a);
+    assert_int_equal(symlink("shared", "a-link"), 0);
+    assert_int_equal(lock_share("a-link", "x", &a), 1);
+    assert_int_equal(mkdir("a-folder", 0700), 0);
+    assert_int_equal(lock_share("a-folder", "x", &a), 0);
+    lock_free(a);
     if (geteuid() != 0)
         return;
+    /* Another account makes no file that its owner could not open. */
+    assert_int_equal(mkdir("open", 0777), 0);
+    assert_int_equal(chmod("open", 0777), 0);
+    assert_int_equal(chmod(".", 0711), 0);
+    assert_int_equal(seteuid(65534), 0);
+    assert_int_equal(lock_share("open/lock", "x", &a), 1);
+    assert_int_equal(lock_share("shared", "x", &b), 1);
+    assert_int_equal(seteuid(0), 0);
+    assert_int_equal(access("open/lock", F_OK), -1);
     /* Root leaves the file to the account whose folder it is. */
     assert_int_equal(mkdir("theirs", 0700), 0);
     assert_int_equal(chown("theirs", 7, 7), 0);
     assert_int_equal(lock_share("theirs/lock", "restore", &a), 0);
     lock_free(a);
     assert_int_equal(stat("theirs/lock", &st), 0);
+    assert_int_equal(st.st_uid, 7);
+    lock_free(lock_take("theirs/taken", "backup"));
+    assert_int_equal(stat("theirs/taken", &st), 0);
     assert_int_equal(st.st_uid, 7);
 }
 
