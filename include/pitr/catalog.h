@@ -62,6 +62,9 @@ int catalog_chain(const struct catalog *c, size_t backup, size_t *first,
  * segments of one epoch.  0: not known. */
 uint64_t segment_whole_until(const struct segment_state *s);
 uint64_t catalog_whole_until(const struct catalog *c, size_t first, size_t n);
+/* No transaction in it says that it is later; 0: not known.  For who must not
+ * overlook any: it may be false, and far too late. */
+uint64_t segment_newest(const struct segment_state *s);
 
 /* Pure. */
 void catalog_windows(const struct catalog *c, struct windows *out);

@@ -291,7 +291,7 @@ first_needed(const struct catalog *c, const struct expire_plan *p, size_t *by)
 /*
  * Of a broken log it cannot be told what goes on from where, and what is
  * damaged may be mended from another copy: only what is older than every backup
- * that stays, by its times, is let go.
+ * that stays, by its times, is let go; a false time of them makes it stay.
  */
 static size_t
 surely_older(const struct catalog *c, const struct expire_plan *p, size_t cut)
@@ -303,7 +303,7 @@ surely_older(const struct catalog *c, const struct expire_plan *p, size_t cut)
         if (p->backup[k].keep)
             oldest = MIN(oldest, c->backup[k].snapshot_us);
     for (; i < cut; i++) {
-        until = segment_whole_until(&c->segment[i].state);
+        until = segment_newest(&c->segment[i].state);
         if (until == 0 || until + SKEW_US >= oldest)
             break;
     }

@@ -112,7 +112,7 @@ damage_before(
     for (size_t i = 0; i < c->segments && any; i++) {
         const struct segment_state *s = &c->segment[i].state;
         bool there = cut->kind == CUTOFF_TIME
-            ? cut->us <= segment_whole_until(s)
+            ? cut->us <= segment_newest(s)
             : gtid_pos_includes(&s->gtid, &cut->gtid);
 
         if (c->segment[i].broken != NULL && there)
@@ -170,7 +170,7 @@ is_cut_off(const struct catalog *c, size_t backup, const struct reach *r)
     if (r->n > 0)
         return r->first + r->n < c->segments;
     return c->segments > 0 &&
-        segment_whole_until(&c->segment[c->segments - 1].state) >
+        segment_newest(&c->segment[c->segments - 1].state) >
         c->backup[backup].snapshot_us;
 }
 
@@ -184,7 +184,7 @@ damage_after(const struct catalog *c, size_t backup, const struct reach *r)
             : NULL;
     for (size_t i = 0; i < c->segments; i++)
         if (c->segment[i].broken != NULL &&
-            segment_whole_until(&c->segment[i].state) >
+            segment_newest(&c->segment[i].state) >
                 c->backup[backup].snapshot_us)
             return c->segment[i].broken;
     return NULL;

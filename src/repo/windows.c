@@ -23,6 +23,12 @@ segment_whole_until(const struct segment_state *s)
 {
     if (s->marked_us != 0 && s->newest_us > s->marked_us + AHEAD_US)
         return s->complete_until_us;
+    return segment_newest(s);
+}
+
+uint64_t
+segment_newest(const struct segment_state *s)
+{
     return MAX(s->complete_until_us, s->newest_us);
 }
 

@@ -339,6 +339,34 @@ test_log(void **state)
         "---KK");
 }
 
+/* Of a broken log that was read as a backlog, the marks tell too little, and a
+ * transaction of next year is all that tells how new a segment is. */
+static void
+test_broken_backlog(void **state)
+{
+    struct catalog *c = catalog_made(nights, 10, 0, 10);
+    struct expire_policy policy = {.minimum = 4};
+    struct segment_state *s = &c->segment[5].state;
+    struct expire_plan p;
+    char is[MANY];
+
+    (void)state;
+    c->segment[8].broken = xstrdup("it was cut short");
+    c->breaks = 1;
+    assert_int_equal(plan_of(c, nights, &policy, NOW, &p), 0);
+    letters(p.segment, 10, is);
+    assert_string_equal(is, "------KKKK");
+    expire_plan_free(&p);
+    s->complete_until_us = AT(3, 0);
+    s->newest_us = AT(400, 0);
+    s->marked_us = NOW;
+    assert_int_equal(plan_of(c, nights, &policy, NOW, &p), 0);
+    letters(p.segment, 10, is);
+    assert_string_equal(is, "-----KKKKK");
+    expire_plan_free(&p);
+    catalog_free(c);
+}
+
 /* What is not on every vault stays, and the log after it. */
 static void
 test_held(void **state)
@@ -1423,6 +1451,7 @@ main(void)
         cmocka_unit_test(test_reasons),
         cmocka_unit_test(test_clock),
         cmocka_unit_test(test_log),
+        cmocka_unit_test(test_broken_backlog),
         cmocka_unit_test(test_held),
         cmocka_unit_test(test_local),
         cmocka_unit_test(test_promises),

@@ -639,6 +639,32 @@ test_plan_false_time(void **state)
     catalog_free(c);
 }
 
+/* ... and where it is all that tells how new a segment is, it is not taken for
+ * older than the backup before it. */
+static void
+test_plan_false_backlog(void **state)
+{
+    static const struct made_backup b[] = {
+        {150, "0-1-15", A, 1500, 0}, {250, "9-9-9", A, 600, 0}};
+    static const struct wish whole[] = {
+        {CUTOFF_NEWEST, 0, NULL, "b1", ERR_NONE, 1, 0, 0, true}};
+    static const struct wish broken[] = {
+        {CUTOFF_TIME, US(300), NULL, "b0", ERR_VERIFY, 0, 0, 0, false},
+        {CUTOFF_NEWEST, 0, NULL, "b1", ERR_VERIFY, 0, 0, 0, false}};
+    struct catalog *c = CATALOG(b, plain);
+    struct segment_state *s = &c->segment[2].state;
+
+    (void)state;
+    s->complete_until_us = US(200);
+    s->newest_us = US(365 * 86400);
+    s->marked_us = US(351);
+    PLANS(c, whole);
+    c->segment[2].broken = xstrdup("it was cut short");
+    c->breaks = 1;
+    PLANS(c, broken);
+    catalog_free(c);
+}
+
 int
 main(void)
 {
@@ -654,6 +680,7 @@ main(void)
         cmocka_unit_test(test_windows_fresh_segment),
         cmocka_unit_test(test_windows_false_time),
         cmocka_unit_test(test_plan_false_time),
+        cmocka_unit_test(test_plan_false_backlog),
         cmocka_unit_test(test_plan_none),
         cmocka_unit_test(test_plan_without_log),
         cmocka_unit_test(test_plan_time),
