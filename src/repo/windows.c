@@ -167,14 +167,18 @@ fit_at(const struct catalog *c, size_t first, size_t end, size_t i,
     return was_begun(s, b) ? FIT_BEGUN : FIT_NUMBERS;
 }
 
-/* Is the log known to be whole up to that moment?  Mostly the newest segment
- * tells. */
+/* Does the log reach up to that moment?  Mostly the newest segment tells; one
+ * of a false time may have been a backlog, and reaches to its mark at most. */
 static bool
-is_whole_until(const struct catalog *c, size_t first, size_t end, uint64_t us)
+reaches_until(const struct catalog *c, size_t first, size_t end, uint64_t us)
 {
-    for (size_t i = end; i-- > first;)
-        if (segment_whole_until(&c->segment[i].state) >= us)
+    for (size_t i = end; i-- > first;) {
+        const struct segment_state *s = &c->segment[i].state;
+
+        if (segment_newest(s) >= us &&
+            (segment_whole_until(s) >= us || s->marked_us >= us))
             return true;
+    }
     return false;
 }
 
@@ -194,7 +198,7 @@ epoch_fit(const struct catalog *c, size_t first, size_t end,
 
     if (!gtid_pos_equal(&c->segment[end - 1].state.gtid, &b->gtid) &&
         b->snapshot_us >= 1000000 &&
-        !is_whole_until(c, first, end, b->snapshot_us - 1000000 + 1))
+        !reaches_until(c, first, end, b->snapshot_us - 1000000 + 1))
         return FIT_NOT;
     /* Of equal ones the newest, and none is better than a place. */
     for (size_t i = end + 1; i-- > first && best < FIT_PLACE;) {

@@ -639,6 +639,28 @@ test_plan_false_time(void **state)
     catalog_free(c);
 }
 
+/* ... but a backlog that has such a one goes on from the backup in it; the log
+ * that ended before the backup does not. */
+static void
+test_chain_false_time(void **state)
+{
+    static const struct made_backup b = {250, "0-1-15", A, 1500, 0};
+    struct made_segment s = plain[1];
+    struct catalog *c;
+    size_t first, n;
+
+    (void)state;
+    s.newest = 365 * 86400;
+    s.complete = 120;
+    c = catalog_of(&b, 1, &s, 1);
+    c->segment[0].state.marked_us = US(400);
+    assert_int_equal(catalog_chain(c, 0, &first, &n), 1);
+    assert_int_equal(n, 1);
+    c->segment[0].state.marked_us = US(200);
+    assert_int_equal(catalog_chain(c, 0, &first, &n), 0);
+    catalog_free(c);
+}
+
 /* ... and where it is all that tells how new a segment is, it is not taken for
  * older than the backup before it. */
 static void
@@ -680,6 +702,7 @@ main(void)
         cmocka_unit_test(test_windows_fresh_segment),
         cmocka_unit_test(test_windows_false_time),
         cmocka_unit_test(test_plan_false_time),
+        cmocka_unit_test(test_chain_false_time),
         cmocka_unit_test(test_plan_false_backlog),
         cmocka_unit_test(test_plan_none),
         cmocka_unit_test(test_plan_without_log),
