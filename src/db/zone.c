@@ -19,7 +19,8 @@
 #include "pitr/zone.h"
 
 #define NAMES "/usr/share/zoneinfo/zone1970.tab"
-#define SEARCH_S 20 /* it takes some milliseconds */
+#define ZONE_MOST_S (10000ull * ZONE_STEP_S) /* what is asked for at most */
+#define SEARCH_S 20                          /* it takes some milliseconds */
 
 /* Of a session in SYSTEM.  A recursion is bounded at 1000 rows from 10.6 on. */
 static int
@@ -28,6 +29,7 @@ ask(struct db *db, uint64_t until_s, struct db_result *r)
     if (db_exec(db, "SET SESSION time_zone='SYSTEM'") < 0)
         return -1;
     return db_query(db, r,
+        "SET STATEMENT max_recursive_iterations=1000 FOR "
         "SELECT s, TIMESTAMPDIFF(SECOND, '1970-01-01', FROM_UNIXTIME(s)) - s "
         "FROM (WITH RECURSIVE a(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM a "
         "WHERE n < 99) SELECT (x.n * 100 + y.n) * %u + %u AS s "
@@ -102,6 +104,8 @@ fits(const char *zone)
     uint64_t until = strtoull(zone, &p, 10), at = ZONE_STEP_S;
     long offset = strtol(p, &p, 10);
 
+    if (until > ZONE_MOST_S)
+        return false;
     while (at <= until) {
         uint64_t to = until + 1;
         long next = offset;

@@ -78,8 +78,8 @@ is_number(const char *s)
     return s[0] != '\0' && strspn(s, "0123456789") == strlen(s);
 }
 
-static int
-set_global(struct db *db, const char *name, const char *value)
+int
+load_settings_set(struct db *db, const char *name, const char *value)
 {
     char *q;
     int rc;
@@ -95,7 +95,17 @@ set_global(struct db *db, const char *name, const char *value)
 #define NO_SUCH_SCHEMA 1049
 #define NO_SUCH_TABLE 1146
 
-/* What it was: as an earlier restore that was killed wrote it down, or now. */
+/* Was that the error? */
+static bool
+no_table(struct db *db)
+{
+    if (db_errno(db) != NO_SUCH_TABLE && db_errno(db) != NO_SUCH_SCHEMA)
+        return false;
+    err_clear();
+    return true;
+}
+
+/* What it was: as this restore wrote it down, or now. */
 int
 load_settings_remember(struct db *db, const char *name, char **old)
 {
@@ -104,9 +114,7 @@ load_settings_remember(struct db *db, const char *name, char **old)
     int rc =
         db_value(db, old, "SELECT value FROM " TABLE " WHERE name='%s'", name);
 
-    if (rc < 0 &&
-        (db_errno(db) == NO_SUCH_TABLE || db_errno(db) == NO_SUCH_SCHEMA)) {
-        err_clear();
+    if (rc < 0 && no_table(db)) {
         table = false;
         rc = 0;
     }
@@ -131,7 +139,7 @@ apply_one(struct db *db, const struct setting *s, char **old)
     if (load_settings_remember(db, s->name, old) < 0)
         return -1;
     if (*old == NULL || strcmp(*old, "DISABLED") == 0 ||
-        set_global(db, s->name, s->value) == 0)
+        load_settings_set(db, s->name, s->value) == 0)
         return 0;
     if (s->must)
         return -1;
@@ -151,6 +159,37 @@ make_table(struct db *db)
         "CHARACTER SET utf8mb4 COLLATE utf8mb4_bin");
 }
 
+/*
+ * All that is written down, whoever changed it, and whether or not the restore
+ * that did is still there to say so.  0, or -1 where one does not go back.
+ */
+static int
+put_back(struct db *db)
+{
+    struct db_result r = {0};
+    int rc = db_query(db, &r, "SELECT name, value FROM " TABLE);
+
+    for (size_t i = 0; rc == 0 && i < r.rows; i++) {
+        const char *name = db_text(&r, i, 0), *value = db_text(&r, i, 1);
+
+        if (name[strspn(name, "abcdefghijklmnopqrstuvwxyz_")] == '\0' &&
+            strcmp(value, "DISABLED") != 0)
+            rc = load_settings_set(db, name, value);
+    }
+    db_result_free(&r);
+    return rc;
+}
+
+/* What a restore that was killed has left is not what anything begins with. */
+static int
+begin_anew(struct db *db)
+{
+    return make_table(db) < 0 || put_back(db) < 0 ||
+            db_exec(db, "DELETE FROM " TABLE) < 0
+        ? -1
+        : 0;
+}
+
 struct load_settings *
 load_settings_apply(const struct db_conf *target)
 {
@@ -160,7 +199,7 @@ load_settings_apply(const struct db_conf *target)
     bool shared = false;
 
     s->target = *target;
-    if (db == NULL || in_use(db, &shared) < 0 || make_table(db) < 0)
+    if (db == NULL || in_use(db, &shared) < 0 || begin_anew(db) < 0)
         goto fail;
     if (shared)
         log_info("the target has other schemas: its durability settings stay "
@@ -196,10 +235,12 @@ load_settings_restore(struct load_settings *s)
     for (size_t i = 0; i < NELEM(settings); i++) {
         if (db != NULL && s->old[i] != NULL &&
             strcmp(s->old[i], "DISABLED") != 0 &&
-            set_global(db, settings[i].name, s->old[i]) < 0)
+            load_settings_set(db, settings[i].name, s->old[i]) < 0)
             rc = -1;
         free(s->old[i]);
     }
+    if (rc == 0 && put_back(db) < 0 && !no_table(db))
+        rc = -1;
     if (rc == 0 &&
         (db_exec(db, "DROP TABLE IF EXISTS " TABLE) < 0 ||
             load_mark_schema_drop(db) < 0))

@@ -17,6 +17,9 @@
 #include "pitr/progress.h"
 #include "pitr/stop.h"
 
+#define CREATORS_MAX 8 /* the server makes one after the other, more or less   \
+                        */
+
 struct load_making {
     struct load *l;
     struct pool *pool;
@@ -156,7 +159,7 @@ struct load_making *
 load_tables_start(struct load *l, size_t *order)
 {
     struct load_making *m = xcalloc(1, sizeof *m);
-    unsigned jobs = MAX(l->conf->jobs, 1u);
+    unsigned jobs = MIN(MAX(l->conf->jobs, 1u), CREATORS_MAX);
 
     tell_directories(l);
     m->l = l;
@@ -179,7 +182,7 @@ load_tables_wait(struct load_making *m, size_t table)
     pthread_mutex_lock(&m->lock);
     while (!t->made && !m->failed && m->running > 0)
         pthread_cond_wait(&m->wake, &m->lock);
-    rc = t->made ? 0 : 1;
+    rc = t->made && !m->failed ? 0 : 1;
     pthread_mutex_unlock(&m->lock);
     return rc;
 }

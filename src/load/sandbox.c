@@ -245,6 +245,10 @@ run(struct sandbox *s)
     return rc;
 }
 
+/* What a server can have; no other text from a backup becomes an option. */
+static const char *const page_sizes[] = {
+    "4096", "8192", "16384", "32768", "65536"};
+
 struct sandbox *
 sandbox_start(
     const char *dir, const char *mariadbd, const struct manifest *like)
@@ -257,8 +261,9 @@ sandbox_start(
         goto fail;
     if (like != NULL)
         s->place.lower_case = like->info.lower_case_table_names;
-    if (page_size != NULL)
-        s->place.page_size = xstrdup(page_size);
+    for (size_t i = 0; page_size != NULL && i < NELEM(page_sizes); i++)
+        if (strcmp(page_size, page_sizes[i]) == 0)
+            s->place.page_size = xstrdup(page_sizes[i]);
     sandbox_zone_choose(&s->place, like);
     if (install(&s->place) < 0)
         goto fail;

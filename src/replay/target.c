@@ -18,35 +18,36 @@
 #define RELAY_LOG_MIN 65536u
 #define RELAY_LOG_MAX (1u << 30)
 
+#define UTF8_IS_UTF8MB3 "UTF8_IS_UTF8MB3"
+
 /* Global settings as the applier needs them. */
 static const struct {
     const char *name;
     const char *value; /* NULL: what was chosen, or the source has */
-    bool number;
 } settings[] = {
-    {"server_id", NULL, true},
-    {"default_storage_engine", NULL, false},
-    {"old_mode", NULL, false},
-    {"innodb_compression_default", NULL, false},
-    {"innodb_default_encryption_key_id", NULL, true},
+    {"server_id", NULL},
+    {"default_storage_engine", NULL},
+    {"old_mode", NULL},
+    {"innodb_compression_default", NULL},
+    {"innodb_default_encryption_key_id", NULL},
     /* What the source took, strict or not. */
-    {"innodb_strict_mode", "OFF", false},
-    {"max_heap_table_size", "18446744073709547520", true},
-    {"gtid_strict_mode", "0", true}, /* logs may be out of order */
-    {"gtid_ignore_duplicates", "0", true},
-    {"slave_exec_mode", "STRICT", false},
-    {"slave_run_triggers_for_rbr", "NO", false},
-    {"slave_max_allowed_packet", "1073741824", true},
+    {"innodb_strict_mode", "OFF"},
+    {"max_heap_table_size", "18446744073709547520"},
+    {"gtid_strict_mode", "0"}, /* logs may be out of order */
+    {"gtid_ignore_duplicates", "0"},
+    {"slave_exec_mode", "STRICT"},
+    {"slave_run_triggers_for_rbr", "NO"},
+    {"slave_max_allowed_packet", "1073741824"},
     /* A large event is sent when it has been read as a whole, and a place far
      * into a segment is sought: from a slow vault that takes its time.  A
      * target that began anew each time would never get past it. */
-    {"slave_net_timeout", "86400", true},
-    {"replicate_events_marked_for_skip", "REPLICATE", false},
-    {"relay_log_purge", "1", true},
+    {"slave_net_timeout", "86400"},
+    {"replicate_events_marked_for_skip", "REPLICATE"},
+    {"relay_log_purge", "1"},
     /* After a crash of the target a restore starts anew. */
-    {"sync_relay_log", "0", true},
-    {"sync_relay_log_info", "0", true},
-    {"sync_master_info", "0", true},
+    {"sync_relay_log", "0"},
+    {"sync_relay_log_info", "0"},
+    {"sync_master_info", "0"},
 };
 
 struct target {
@@ -229,6 +230,22 @@ check_skipping(struct target *t)
     return rc < 0 ? -1 : 0;
 }
 
+/* Without UTF8_IS_UTF8MB3, of which a server before 10.6 has no word.  Owned.
+ */
+static char *
+old_mode_without(const char *value)
+{
+    char *copy = xstrdup(value), *save = NULL;
+    struct buf out = {0};
+
+    for (char *w = strtok_r(copy, ",", &save); w != NULL;
+         w = strtok_r(NULL, ",", &save))
+        if (strcmp(w, UTF8_IS_UTF8MB3) != 0)
+            buf_fmt(&out, "%s%s", out.len > 0 ? "," : "", w);
+    free(copy);
+    return buf_take(&out);
+}
+
 /*
  * Statements of the log do not carry these.  Before 10.6 nothing but utf8mb3
  * could be "utf8", and old_mode had no word for it.  Owned, NULL: not changed.
@@ -237,35 +254,40 @@ static char *
 source_setting(struct target *t, const char *name)
 {
     const char *value = manifest_setting(t->conf->source, name), *version;
+    bool knows = db_version(t->db) >= 100601;
 
     if (value == NULL)
         return NULL;
     version = t->conf->source->info.server_version;
-    if (strcmp(name, "old_mode") == 0 && db_version(t->db) >= 100601 &&
-        strncmp(version, "10.5.", 5) == 0)
+    if (strcmp(name, "old_mode") == 0 && !knows)
+        return old_mode_without(value);
+    if (strcmp(name, "old_mode") == 0 && strncmp(version, "10.5.", 5) == 0)
         return xasprintf(
-            "%s%sUTF8_IS_UTF8MB3", value, value[0] != '\0' ? "," : "");
+            "%s%s" UTF8_IS_UTF8MB3, value, value[0] != '\0' ? "," : "");
     return xstrdup(value);
 }
 
+/* Of the source's, one that the target does not know may never be needed. */
 static int
-setting_change(struct target *t, size_t i, const char *value)
+setting_change(struct target *t, size_t i, const char *value, bool must)
 {
-    const char *quote = settings[i].number ? "" : "'";
     char *before = NULL;
 
     if (load_settings_remember(t->db, settings[i].name, &before) < 0)
         return -1;
-    if (before == NULL || strcmp(before, value) == 0) {
-        free(before);
+    if (before == NULL)
+        return 0;
+    if (load_settings_set(t->db, settings[i].name, value) == 0) {
+        t->before[i] = before;
         return 0;
     }
-    if (db_exec(t->db, "SET GLOBAL %s = %s%s%s", settings[i].name, quote, value,
-            quote) < 0) {
-        free(before);
+    free(before);
+    if (must)
         return -1;
-    }
-    t->before[i] = before;
+    log_warn("the source had %s=%s, which the target does not take (%s): "
+             "statements of the log that go by it have the target's",
+        settings[i].name, value, err_text());
+    err_clear();
     return 0;
 }
 
@@ -274,14 +296,17 @@ setting_apply(struct target *t, size_t i)
 {
     char *own = NULL;
     const char *value = settings[i].value;
+    bool must = true;
     int rc = 0;
 
-    if (value == NULL)
-        value = own = strcmp(settings[i].name, "server_id") == 0
-            ? xasprintf("%" PRIu32, t->server_id)
-            : source_setting(t, settings[i].name);
+    if (value == NULL && strcmp(settings[i].name, "server_id") == 0) {
+        value = own = xasprintf("%" PRIu32, t->server_id);
+    } else if (value == NULL) {
+        value = own = source_setting(t, settings[i].name);
+        must = false;
+    }
     if (value != NULL)
-        rc = setting_change(t, i, value);
+        rc = setting_change(t, i, value, must);
     free(own);
     return rc;
 }
@@ -304,12 +329,9 @@ settings_back(struct target *t)
     int rc = 0;
 
     for (size_t i = NELEM(settings); i-- > 0;) {
-        const char *quote = settings[i].number ? "" : "'";
-
         if (t->before[i] == NULL)
             continue;
-        if (db_exec(t->db, "SET GLOBAL %s = %s%s%s", settings[i].name, quote,
-                t->before[i], quote) < 0)
+        if (load_settings_set(t->db, settings[i].name, t->before[i]) < 0)
             rc = err_wrap("putting back the target's %s", settings[i].name);
         free(t->before[i]);
         t->before[i] = NULL;

@@ -537,6 +537,28 @@ test_verify(void **state)
 }
 
 /* Killed at several moments, a restore started again ends right. */
+/* Changes a setting as a replay does, and dies. */
+static void
+killed_in_replay(const struct db_conf *target)
+{
+    pid_t pid = fork();
+    int status;
+
+    if (pid == 0) {
+        struct db *db = db_open(target, "target");
+        char *old = NULL;
+
+        if (db == NULL || load_settings_apply(target) == NULL ||
+            db_exec(db, "SET SESSION sql_log_bin=0") < 0 ||
+            load_settings_remember(db, "max_heap_table_size", &old) < 0 ||
+            load_settings_set(db, "max_heap_table_size", "1073741824") < 0)
+            _exit(1);
+        kill(getpid(), SIGKILL);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status));
+}
+
 static void
 test_killed(void **state)
 {
@@ -570,6 +592,13 @@ test_killed(void **state)
     refused(&conf, "were not there when the unfinished restore was begun",
         "DROP DATABASE `sudden`;");
     run(t.db, "DROP DATABASE sudden");
+    /* The next one ends before it replays, and puts back what that one left. */
+    killed_in_replay(conf.target);
+    assert_int_equal(
+        number(t.db, "SELECT @@global.max_heap_table_size"), 1073741824);
+    check(load_settings_restore(load_settings_apply(conf.target)));
+    assert_int_equal(
+        number(t.db, "SELECT @@global.max_heap_table_size"), 16777216);
     load_all(&conf);
     assert_false(mark_is_there(t.db));
     assert_int_equal(number(t.db, "SELECT a FROM mine.t"), 42);
