@@ -326,7 +326,7 @@ sandbox_readme(const struct sandbox_place *p)
 static char *
 last_lines(const char *text, bool errors)
 {
-    const char *line[TAIL_LINES], *p = text, *end;
+    const char *line[TAIL_LINES] = {0}, *p = text, *end;
     size_t n = 0;
     struct buf out = {0};
 
