@@ -6,6 +6,7 @@
 #endif
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,22 +76,35 @@ lock_new(int fd, const char *what)
     return l;
 }
 
+/* Its holder may have removed it: the next one then makes another. */
+static bool
+is_removed(int fd)
+{
+    struct stat st;
+
+    return fstat(fd, &st) == 0 && st.st_nlink == 0;
+}
+
 struct lock *
 lock_take(const char *path, const char *what)
 {
     /* A link put there by another account must not lead to another file. */
-    int rc, fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    const int flags = O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC;
+    int rc = 0, fd = -1;
 
-    if (fd < 0) {
-        err_sys(ERR_FAILED, "cannot open lock %s", path);
-        return NULL;
+    for (unsigned i = 0; i < LOOKS && rc == 0; i++) {
+        if ((fd = open(path, flags, 0600)) < 0) {
+            err_sys(ERR_FAILED, "cannot open lock %s", path);
+            return NULL;
+        }
+        file_give(fd, path);
+        rc = lock_fd(fd, path, LOCK_EX);
+        if (rc == 0 && !is_removed(fd))
+            return lock_new(fd, what);
+        if (rc == 1 || i + 1 == LOOKS)
+            name_holder(fd, path);
+        close(fd);
     }
-    file_give(fd, path);
-    if ((rc = lock_fd(fd, path, LOCK_EX)) == 0)
-        return lock_new(fd, what);
-    if (rc == 1)
-        name_holder(fd, path);
-    close(fd);
     return NULL;
 }
 

@@ -339,6 +339,7 @@ static int
 report_done(const struct restore *o, const struct work *w, uint64_t begun_us)
 {
     const struct load_report *l = &w->loaded;
+    const struct db_conf *db = restore_target_db(w->target);
     char a[TIME_TEXT], b[TIME_TEXT], c[TIME_TEXT], d[TIME_TEXT], e[TIME_TEXT];
     struct buf text = {0};
     int rc;
@@ -359,10 +360,10 @@ report_done(const struct restore *o, const struct work *w, uint64_t begun_us)
     if (o->sandbox != NULL)
         buf_fmt(&text,
             "The server runs in %s, whose README tells the rest.\n"
-            "Look around with: mariadb --socket=%s\n"
-            "Stop it with:     mariadb --socket=%s -e SHUTDOWN\n",
-            o->sandbox, restore_target_db(w->target)->socket,
-            restore_target_db(w->target)->socket);
+            "Look around with: mariadb --no-defaults --socket=%s --user=%s\n"
+            "Stop it with:     mariadb --no-defaults --socket=%s --user=%s "
+            "-e SHUTDOWN\n",
+            o->sandbox, db->socket, db->user, db->socket, db->user);
     rc = report_out(&text);
     buf_free(&text);
     return rc;

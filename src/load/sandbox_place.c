@@ -2,7 +2,6 @@
  * sandbox_place.c -- where a sandbox lies, the programs it is made with, the
  * command line of its server.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -13,6 +12,7 @@
 #include <unistd.h>
 #include "pitr/digest.h"
 #include "pitr/file.h"
+#include "pitr/lock.h"
 #include "pitr/mem.h"
 #include "sandbox_priv.h"
 
@@ -94,28 +94,6 @@ find_programs(struct sandbox_place *p, const char *mariadbd)
     return err_hint("on Debian: apt-get install mariadb-server-core");
 }
 
-/* Absent or empty. */
-static int
-check_empty(const char *dir)
-{
-    DIR *d = opendir(dir);
-    struct dirent *e;
-    int rc = 0;
-
-    if (d == NULL)
-        return errno == ENOENT ? 0 : err_sys(ERR_FAILED, "%s", dir);
-    while ((e = readdir(d)) != NULL && rc == 0) {
-        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0) {
-            rc = err_set(ERR_FAILED, "%s is not empty", dir);
-            err_hint("give a directory that does not exist yet; or remove what "
-                     "an earlier sandbox left there, after stopping its server "
-                     "(see README in it)");
-        }
-    }
-    closedir(d);
-    return rc;
-}
-
 static int
 own_name(char **out)
 {
@@ -159,12 +137,7 @@ sandbox_place_make(
     p->error_log = xasprintf("%s/error.log", p->dir);
     p->install_log = xasprintf("%s/install.log", p->dir);
     if (own_name(&p->user) < 0 || check_socket(p->socket) < 0 ||
-        find_programs(p, mariadbd) < 0)
-        return -1;
-    if (sandbox_is_marked(p) && sandbox_clear_leftover(p) < 0)
-        return -1;
-    if (check_empty(p->dir) < 0 || dir_make(p->dir, 0700) < 0 ||
-        sandbox_mark(p) < 0)
+        find_programs(p, mariadbd) < 0 || sandbox_claim(p) < 0)
         return -1;
     /*
      * Its own, because a server that starts removes all temporary tables from
@@ -189,6 +162,7 @@ sandbox_place_free(struct sandbox_place *p)
     free(p->user);
     free(p->page_size);
     free(p->zone);
+    lock_free(p->lock);
     *p = (struct sandbox_place){0};
 }
 

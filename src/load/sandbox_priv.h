@@ -13,11 +13,12 @@ struct sandbox_place {
     char *dir; /* absolute */
     char *datadir, *tmpdir, *socket, *pid_file, *error_log, *install_log;
     char *mariadbd, *install_db;
-    char *basedir;   /* NULL: the programs' own */
-    char *user;      /* name of this process's user */
-    int lower_case;  /* lower_case_table_names */
-    char *page_size; /* NULL: the program's default */
-    char *zone;      /* for TZ; NULL: this process's */
+    char *basedir;     /* NULL: the programs' own */
+    char *user;        /* name of this process's user */
+    int lower_case;    /* lower_case_table_names */
+    char *page_size;   /* NULL: the program's default */
+    char *zone;        /* for TZ; NULL: this process's */
+    struct lock *lock; /* from sandbox_claim() on */
 };
 
 /* Find the programs, make dir. */
@@ -42,12 +43,14 @@ char *sandbox_program(const char *const *names, const char *more);
 /* Accounts that a fresh data directory has, and the source may not. */
 int sandbox_clean_accounts(struct db *db);
 int sandbox_readme(const struct sandbox_place *p);
-/* The mark of a sandbox that is being made (sandbox_leftover.c). */
-int sandbox_mark(const struct sandbox_place *p);
+/*
+ * sandbox_leftover.c.  Make dir, or take one that is empty or holds what an
+ * interrupted restore has left: its server is stopped, the rest removed.  Mark
+ * and lock it; ERR_LOCKED where another restore is at work there.
+ */
+int sandbox_claim(struct sandbox_place *p);
+/* It is complete: nothing replaces it from now on. */
 int sandbox_unmark(const struct sandbox_place *p);
-bool sandbox_is_marked(const struct sandbox_place *p);
-/* Stop its server if it still runs, remove the directory. */
-int sandbox_clear_leftover(const struct sandbox_place *p);
 
 /* Its last lines, of errors if it has such; owned. */
 char *sandbox_log_tail(const char *path);

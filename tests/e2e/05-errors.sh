@@ -247,23 +247,50 @@ makes_tables()
 }
 for signal in TERM KILL; do
     "$PITR" restore --config "$T/pitr.conf" --secret-key "$T/key" \
-        --sandbox "$T/r" >"$T/said" 2>&1 &
+        --sandbox "$T/r" >"$T/ended.out" 2>&1 &
     pid=$!
     children+=("$pid")
     wait_until 20 makes_tables || fail "nothing is made"
+    if [ $signal = KILL ]; then
+        left=$(pgrep -f -- "--datadir=$T/r/data") || fail "nothing is at work"
+        # shellcheck disable=SC2086
+        kill -STOP $left
+        # shellcheck disable=SC2206
+        children+=($left)
+        # As a timer would whose last restore takes longer.
+        expect_exit 11 pitr restore --secret-key "$T/key" --sandbox "$T/./r/"
+        said "held by process $pid \(restore\)"
+        process_lives "${left%%$'\n'*}" || fail "what was at work is killed"
+    fi
     kill -$signal "$pid"
     rc=0
     wait "$pid" 2>/dev/null || rc=$?
-    case $signal in
-    TERM)
+    if [ $signal = TERM ]; then
         [ $rc = 143 ] || fail "exit code $rc"
         ! at_work || fail "the program that makes the tables goes on"
-        ;;
-    KILL) at_work || say "(it was too fast)" ;;
-    esac
+    fi
 done
 
 say "after all this a restore works"
 restore_to r
 [ "$(sql "$OUT" "SELECT v FROM d.t WHERE id = 0")" = later ] ||
     fail "the row is not there"
+for pid in $left; do
+    ! process_lives "$pid" || fail "process $pid of the killed restore lives"
+done
+
+say "the lines that it prints work, whatever the person's own defaults"
+mkdir "$T/home"
+printf '[client]\nuser = nobody\n' >"$T/home/.my.cnf"
+printed() # LABEL
+{
+    HOME=$T/home sh -c "$(sed -n "s/^$1 with: *//p" "$T/r.out") ${2:-}"
+}
+[ "$(printed "Look around" "-N -e 'SELECT COUNT(*) FROM d.t'")" = 20001 ] ||
+    fail "it does not look around"
+printed "Stop it"
+has_ended()
+{
+    [ ! -S "$OUT" ]
+}
+wait_until 30 has_ended || fail "it does not stop"

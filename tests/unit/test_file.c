@@ -267,6 +267,32 @@ test_lock_of_the_dead(void **state)
     close(fds[1]);
 }
 
+/* Its holder removes it at last: who waits for it has the one after it. */
+static void
+test_lock_removed(void **state)
+{
+    struct lock *l;
+    int fds[2];
+    pid_t pid;
+    char c;
+
+    (void)state;
+    assert_int_equal(pipe(fds), 0);
+    if ((pid = fork()) == 0) {
+        if (lock_take("once", "child") == NULL || write(fds[1], "x", 1) != 1)
+            _exit(1);
+        usleep(50000);
+        _exit(unlink("once") < 0);
+    }
+    assert_int_equal(read(fds[0], &c, 1), 1);
+    assert_non_null(l = lock_take("once", "parent"));
+    assert_int_equal(lock_is_held("once"), 1);
+    lock_free(l);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    close(fds[0]);
+    close(fds[1]);
+}
+
 int
 main(void)
 {
@@ -278,6 +304,7 @@ main(void)
         cmocka_unit_test(test_lock),
         cmocka_unit_test(test_lock_shared),
         cmocka_unit_test(test_lock_of_the_dead),
+        cmocka_unit_test(test_lock_removed),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -2,15 +2,20 @@
  * test_load.c -- backups of a real server loaded into others: what arrives is
  * what was there, an unfit target is refused, a killed restore starts again.
  */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -375,20 +380,100 @@ mark_is_there(struct db *db)
 
 /* --- tests --- */
 
+/* Its restore is killed: the server's number, which becomes our child. */
+static pid_t
+sandbox_of_the_killed(const char *dir)
+{
+    int fds[2];
+    pid_t child, pid = -1;
+
+    assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+    assert_int_equal(pipe(fds), 0);
+    if ((child = fork()) == 0) {
+        struct sandbox *s = sandbox_start(dir, NULL, NULL);
+
+        if (s != NULL)
+            pid = sandbox_pid(s);
+        _exit(write(fds[1], &pid, sizeof pid) != sizeof pid);
+    }
+    close(fds[1]);
+    assert_int_equal(read(fds[0], &pid, sizeof pid), sizeof pid);
+    close(fds[0]);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    assert_true(pid > 0);
+    assert_int_equal(kill(pid, 0), 0);
+    return pid;
+}
+
+/* A process that calls another directory so, as one of a container would; it
+ * ends with *to.  0 where the system gives us no file systems of our own. */
+static pid_t
+start_namesake(const char *dir, int *to)
+{
+    int in[2], out[2];
+    char ready = 0;
+    pid_t pid;
+
+    assert_int_equal(pipe2(in, O_CLOEXEC) | pipe2(out, O_CLOEXEC), 0);
+    if ((pid = fork()) == 0) {
+        char *datadir = xasprintf("--datadir=%s/data", dir);
+
+        if (setenv("DIR", dir, 1) == 0 && dup2(in[0], 0) == 0 &&
+            dup2(out[1], 1) == 1)
+            execlp("unshare", "unshare", "-rm", "sh", "-c",
+                "mount -t tmpfs none \"$DIR\" && mkdir \"$DIR/data\" && "
+                "echo && read -r _",
+                "sh", datadir, NULL);
+        _exit(1);
+    }
+    close(in[0]);
+    close(out[1]);
+    *to = in[1];
+    if (read(out[0], &ready, 1) != 1) {
+        print_message("no container could be made\n");
+        assert_int_equal(waitpid(pid, NULL, 0), pid);
+        pid = 0;
+    }
+    close(out[0]);
+    return pid;
+}
+
+/* What a killed restore left gives way, whatever the directory is called; what
+ * runs elsewhere under its name does not. */
+static struct sandbox *
+sandbox_again(const char *dir)
+{
+    char *other = xasprintf("%s/../box//.", dir);
+    pid_t pid = sandbox_of_the_killed(dir);
+    int to, namesake = start_namesake(dir, &to), status = 0;
+    struct sandbox *s = sandbox_start(other, NULL, NULL);
+
+    if (s == NULL)
+        fail_msg("%s (%s)", err_text(), err_hint_text());
+    assert_int_equal(waitpid(pid, &status, WNOHANG), pid);
+    assert_true(WIFSIGNALED(status));
+    if (namesake > 0)
+        assert_int_equal(waitpid(namesake, &status, WNOHANG), 0);
+    close(to);
+    if (namesake > 0)
+        assert_int_equal(waitpid(namesake, &status, 0), namesake);
+    free(other);
+    return s;
+}
+
 /* Into a sandbox; its life. */
 static void
 test_sandbox(void **state)
 {
     char *dir = xasprintf("%s/box", env.source.dir);
     char *readme = xasprintf("%s/README", dir);
-    struct sandbox *s = sandbox_start(dir, NULL, NULL), *again;
+    char *lock = xasprintf("%s/pitr.lock", dir);
+    struct sandbox *s = sandbox_again(dir);
     struct load_conf conf;
     struct db *db;
     pid_t pid;
 
     (void)state;
-    if (s == NULL)
-        fail_msg("%s (%s)", err_text(), err_hint_text());
     conf = load_conf(sandbox_conf(s));
     load_all(&conf);
     assert_non_null(db = db_open(sandbox_conf(s), "target"));
@@ -399,20 +484,18 @@ test_sandbox(void **state)
     assert_int_equal(access(readme, R_OK), 0);
     db_close(db);
     pid = sandbox_pid(s);
-    assert_int_equal(kill(pid, 0), 0);
-    /* Its restore died: the next one stops its server and replaces it. */
-    assert_non_null(again = sandbox_start(dir, NULL, NULL));
-    waitpid(pid, NULL, 0);
-    assert_int_equal(kill(pid, 0), -1);
-    pid = sandbox_pid(again);
-    check(sandbox_stop(s)); /* only its memory: the process is gone */
-    assert_int_equal(kill(pid, 0), 0);
-    /* But one that was finished is not touched. */
-    check(sandbox_leave(again));
+    /* While its restore is at work there is none beside it. */
+    assert_null(sandbox_start(dir, NULL, NULL));
+    assert_int_equal(err_kind(), ERR_LOCKED);
+    assert_int_equal(waitpid(pid, NULL, WNOHANG), 0);
+    /* One that was finished is not touched, and its server lives on. */
+    check(sandbox_leave(s));
     assert_null(sandbox_start(dir, NULL, NULL));
     assert_non_null(strstr(err_text(), "is not empty"));
+    assert_int_equal(access(lock, F_OK), -1);
     assert_int_equal(kill(pid, SIGTERM), 0);
     assert_int_equal(waitpid(pid, NULL, 0), pid);
+    free(lock);
     free(readme);
     free(dir);
 }
