@@ -8,9 +8,11 @@
 #include <fcntl.h>
 #include <fts.h>
 #include <ftw.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -145,13 +147,15 @@ file_publish_at(int tmp_dir, const char *tmp, int dir, const char *name)
 int
 file_create(const char *path, mode_t mode, const void *p, size_t n)
 {
-    char *tmp = xasprintf("%s.tmp-%ld", path, (long)getpid());
+    uint64_t id;
+    char *tmp;
     int rc = -1, fd;
 
+    /* No process id: of two containers the same one may be at work here. */
+    if (getrandom(&id, sizeof id, 0) != (ssize_t)sizeof id)
+        return err_sys(ERR_FAILED, "getrandom");
+    tmp = xasprintf("%s.tmp-%016" PRIx64, path, id);
     fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-    /* Of one that was killed and had our number: in a container often all. */
-    if (fd < 0 && errno == EEXIST && unlink(tmp) == 0)
-        fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
     if (fd < 0) {
         err_sys(ERR_FAILED, "cannot create %s", tmp);
         free(tmp);
