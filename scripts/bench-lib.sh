@@ -15,7 +15,7 @@ bench_finish()
     trap - EXIT
     set +e
     for pid in "${bench_children[@]}"; do
-        process_end "$pid"
+        ! process_ours "$pid" || process_end "$pid"
     done
     for dir in "$D"/*/; do
         if [ -f "$dir/child" ]; then

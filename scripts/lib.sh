@@ -112,7 +112,23 @@ server_stop()
     [ -f "$dir/child" ] || return 0
     pid=$(cat "$dir/child")
     rm -f "$dir/child"
-    process_end "$pid" "$signal"
+    # One that has ended by itself may have left its number to another.
+    ! tr '\0' '\n' <"/proc/$pid/cmdline" 2>/dev/null |
+        grep -qxF -- "--datadir=$dir/data" || process_end "$pid" "$signal"
+    wait "$pid" 2>/dev/null || true
+}
+
+# process_ours PID: a child of this shell, one of its group, or one whose parent
+# has gone; where it ended long ago, the number may be another's by now.
+process_ours()
+{
+    local its own
+    # State, parent, group...
+    its=$(sed 's/.*) //' "/proc/$1/stat" 2>/dev/null) || return 1
+    own=$(sed 's/.*) //' "/proc/$$/stat")
+    read -ra its <<<"$its"
+    read -ra own <<<"$own"
+    [ "${its[1]}" = $$ ] || [ "${its[1]}" = 1 ] || [ "${its[2]}" = "${own[2]}" ]
 }
 
 # process_end PID [SIGNAL]: of a child of this shell or of another's; kills what
@@ -125,7 +141,7 @@ process_end()
         process_lives "$pid" || break
         sleep 0.05
     done
-    kill -KILL "$pid" 2>/dev/null || true
+    ! process_lives "$pid" || kill -KILL "$pid" 2>/dev/null || true
     wait "$pid" 2>/dev/null || true
 }
 

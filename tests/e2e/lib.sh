@@ -34,11 +34,11 @@ finish()
     trap - EXIT INT TERM
     set +e
     for pid in "${children[@]}"; do
-        kill -CONT "$pid" 2>/dev/null
-        kill -TERM "$pid" 2>/dev/null
+        ! process_ours "$pid" || kill -CONT "$pid" 2>/dev/null
+        ! process_ours "$pid" || kill -TERM "$pid" 2>/dev/null
     done
     for pid in "${children[@]}"; do
-        process_end "$pid" KILL
+        ! process_ours "$pid" || process_end "$pid" KILL
     done 2>/dev/null
     for dir in "$T"/*/; do
         if [ -f "$dir/child" ]; then
