@@ -16,7 +16,8 @@
  * What is complete there is read back, when nothing but the log is left to be
  * shipped, and compared with what is here; the file .confirmed-HASH remembers
  * it.  Only what was confirmed may go from here (expire.h).  An object that is
- * another there is warned of, and the others are shipped all the same.
+ * another there is warned of, and the others are shipped all the same; it is
+ * looked at again now and then, as its owner may have put it right.
  *
  * What the vault's own `expire` has removed is not sent again: segments before
  * the first that the vault has, and backups that the file .shipped-HASH in the
@@ -43,6 +44,7 @@ struct ship_conf {
                           back; 0: no limit */
     uint64_t poll_us;  /* between looks at what has grown; 0: 200 ms */
     uint64_t retry_us; /* longest pause before trying again; 0: 1 min */
+    uint64_t again_us; /* between looks at what is another there; 0: 1 h */
     const atomic_bool *stop; /* ends it in good order; may be NULL */
     struct ship_watch *watch; /* of who writes the log; may be NULL */
     unsigned watch_vault;     /* of ship_watch_join() */

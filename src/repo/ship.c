@@ -135,7 +135,7 @@ unlike(struct ship *s)
 {
     err_set(ERR_VERIFY, "%s: %zu object%s there with other bytes: %s%s",
         s->conf->vault, s->n_unlike, s->n_unlike == 1 ? " is" : "s are",
-        s->unlike[0], s->n_unlike == 1 ? "" : ", ...");
+        s->unlike[0].name, s->n_unlike == 1 ? "" : ", ...");
     return err_hint("Nothing was written over, and the local copies stay. "
                     "\"pitr verify\" tells which side is whole; what is "
                     "damaged on the vault its root can move away, and it is "
@@ -176,7 +176,7 @@ out:
     lock_free(lock);
     confirmed_free(s.confirmed);
     for (size_t i = 0; i < s.n_unlike; i++)
-        free(s.unlike[i]);
+        free(s.unlike[i].name);
     free(s.unlike);
     free(s.told.error);
     free(s.told.unlike_name);

@@ -19,6 +19,7 @@
 
 #define CHUNK ((size_t)128 * 1024)
 #define CHUNK_LIMITED ((size_t)32 * 1024)
+#define AGAIN_US (UINT64_C(3600) * 1000000) /* at what is another one there */
 
 /* 1 with what the local file has; 0 where it is not there any more; -1. */
 static int
@@ -81,39 +82,93 @@ digest_there(struct ship *s, const char *name, uint64_t size,
     return n < 0 ? -1 : 0;
 }
 
+static struct ship_unlike *
+unlike_find(const struct ship *s, const char *name)
+{
+    for (size_t i = 0; i < s->n_unlike; i++)
+        if (strcmp(s->unlike[i].name, name) == 0)
+            return &s->unlike[i];
+    return NULL;
+}
+
+/* Seen to be another one, in this session. */
 static bool
 is_unlike(const struct ship *s, const char *name)
 {
-    for (size_t i = 0; i < s->n_unlike; i++)
-        if (strcmp(s->unlike[i], name) == 0)
-            return true;
-    return false;
+    const struct ship_unlike *u = unlike_find(s, name);
+
+    return u != NULL && u->looked_us != 0;
 }
 
 static void
 note_unlike(struct ship *s, const char *name, const char *how)
 {
+    struct ship_unlike *u;
+
+    pthread_mutex_lock(&s->lock);
+    if ((u = unlike_find(s, name)) != NULL) { /* still */
+        u->looked_us = time_mono_us();
+        pthread_mutex_unlock(&s->lock);
+        return;
+    }
+    s->unlike =
+        xgrow(s->unlike, s->n_unlike, &s->unlike_cap, sizeof *s->unlike);
+    s->unlike[s->n_unlike++] = (struct ship_unlike){
+        .name = xstrdup(name), .looked_us = time_mono_us()};
+    pthread_mutex_unlock(&s->lock);
     log_warn("%s: %s is there with %s than here. The local copy stays; \"pitr "
              "verify\" tells which of them is whole",
         store_where(s->vault), name, how);
-    pthread_mutex_lock(&s->lock);
-    s->unlike =
-        xgrow(s->unlike, s->n_unlike, &s->unlike_cap, sizeof *s->unlike);
-    s->unlike[s->n_unlike++] = xstrdup(name);
-    pthread_mutex_unlock(&s->lock);
+}
+
+static void
+unlike_drop(struct ship *s, struct ship_unlike *u)
+{
+    free(u->name);
+    *u = s->unlike[--s->n_unlike];
+}
+
+void
+ship_confirm_begin(struct ship *s)
+{
+    for (size_t i = 0; i < s->n_unlike; i++)
+        s->unlike[i].looked_us = 0;
+}
+
+/* One that was seen to be another some time ago, on a line that holds; NULL. */
+static const char *
+unlike_due(const struct ship *s)
+{
+    uint64_t again_us = s->conf->again_us != 0 ? s->conf->again_us : AGAIN_US;
+
+    for (size_t i = 0; i < s->n_unlike && !s->conf->once; i++) {
+        const struct ship_unlike *u = &s->unlike[i];
+        const struct ship_item *it = ship_table_find(&s->table, u->name);
+
+        if (it != NULL && it->state == SHIP_DONE &&
+            time_mono_us() - u->looked_us >= again_us)
+            return u->name;
+    }
+    return NULL;
 }
 
 void
 ship_confirm_anew(struct ship *s, const char *name)
 {
+    struct ship_unlike *u;
+
     pthread_mutex_lock(&s->lock);
-    for (size_t i = 0; i < s->n_unlike; i++)
-        if (strcmp(s->unlike[i], name) == 0) {
-            free(s->unlike[i]);
-            s->unlike[i] = s->unlike[--s->n_unlike];
-            break;
-        }
+    if ((u = unlike_find(s, name)) != NULL)
+        unlike_drop(s, u);
     pthread_mutex_unlock(&s->lock);
+}
+
+void
+ship_confirm_here(struct ship *s)
+{
+    for (size_t i = s->n_unlike; i-- > 0;)
+        if (ship_table_find(&s->table, s->unlike[i].name) == NULL)
+            unlike_drop(s, &s->unlike[i]);
 }
 
 /*
@@ -128,8 +183,11 @@ look_at(struct ship *s, const char *name)
     uint64_t size, has = 0;
     int rc = digest_here(s, name, &size, here);
 
-    if (rc <= 0 || ship_ending(s) ||
-        (rc = store_stat(s->vault, name, &has)) <= 0)
+    if (rc > 0 && !ship_ending(s))
+        rc = store_stat(s->vault, name, &has);
+    if (rc == 0)
+        ship_confirm_anew(s, name);
+    if (rc <= 0 || ship_ending(s))
         return rc;
     if (has < size || (has > size && !ship_is_segment(name))) {
         note_unlike(s, name, has < size ? "fewer bytes" : "more bytes");
@@ -143,6 +201,7 @@ look_at(struct ship *s, const char *name)
         note_unlike(s, name, "other bytes");
         return 0;
     }
+    ship_confirm_anew(s, name);
     confirmed_add(s->confirmed, name, size, here);
     pthread_mutex_lock(&s->lock);
     s->report.confirmed++;
@@ -159,6 +218,7 @@ static char *
 next_name(struct ship *s, bool *more)
 {
     struct ship_item *it = NULL;
+    const char *due;
     char *name = NULL;
 
     pthread_mutex_lock(&s->lock);
@@ -171,8 +231,11 @@ next_name(struct ship *s, bool *more)
             !is_unlike(s, it->name))
             name = xstrdup(it->name);
     }
-    if (name == NULL && it == NULL && !ship_table_busy(&s->table))
+    if (name == NULL && it == NULL && !ship_table_busy(&s->table)) {
         s->told.unlike_was = 0;
+        if ((due = unlike_due(s)) != NULL)
+            name = xstrdup(due);
+    }
     if (name == NULL && *more)
         ship_wait(s);
     pthread_mutex_unlock(&s->lock);

@@ -59,6 +59,7 @@ bool ship_table_busy(const struct ship_table *t);
 bool ship_table_log_busy(const struct ship_table *t); /* segments? */
 /* One that is complete on the vault and not read back yet; NULL. */
 struct ship_item *ship_table_unseen(struct ship_table *t);
+struct ship_item *ship_table_find(const struct ship_table *t, const char *name);
 bool ship_table_knows(const struct ship_table *t, const char *id);
 void ship_table_learn(struct ship_table *t, const char *id);
 void ship_table_forget(struct ship_table *t); /* all that was learnt */
@@ -109,6 +110,12 @@ void ship_tell_log(struct ship *s, uint64_t at_us);
 
 /* --- ship.c --- */
 
+/* An object that has other bytes there. */
+struct ship_unlike {
+    char *name;
+    uint64_t looked_us; /* monotonic; 0: not in this session yet */
+};
+
 struct ship {
     const struct ship_conf *conf;
     struct repo *repo; /* local, opened for reading */
@@ -117,7 +124,7 @@ struct ship {
     char *memory_path;
     struct rate rate, rate_back; /* there, and reading back */
     struct confirmed *confirmed;
-    char **unlike; /* objects that are others there; warned of */
+    struct ship_unlike *unlike; /* each was warned of */
     size_t n_unlike, unlike_cap;
 
     /* Of a session. */
@@ -170,9 +177,13 @@ int ship_memory_forget(struct ship *s);
 
 /* A worker: reads back what is complete on the vault. */
 int ship_confirm(struct ship *s);
+/* A session begins: what was another one before may have been mended. */
+void ship_confirm_begin(struct ship *s);
 /* The object was written there anew: if it was another one, it is looked at
  * again. */
 void ship_confirm_anew(struct ship *s, const char *name);
+/* With the lock held: what is not here any more is no other one there. */
+void ship_confirm_here(struct ship *s);
 
 /* --- ship_object.c --- */
 

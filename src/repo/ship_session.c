@@ -252,6 +252,7 @@ look_here(struct ship *s)
         return -1;
     pthread_mutex_lock(&s->lock);
     ship_table_local(&s->table, &local);
+    ship_confirm_here(s);
     pthread_cond_broadcast(&s->changed);
     pthread_mutex_unlock(&s->lock);
     store_list_free(&local);
@@ -392,6 +393,7 @@ ship_session(struct ship *s)
         goto out;
     s->worked = true;
     confirmed_keep(s->confirmed, &s->table);
+    ship_confirm_begin(s);
     s->told.connected = true;
     if (store_room(s->vault, &room) == 0) {
         s->told.fsync_known = true;

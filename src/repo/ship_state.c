@@ -66,7 +66,7 @@ ship_tell(struct ship *s, bool now)
     state_put_u64(&text, "unlike", MAX(s->n_unlike, t->unlike_was));
     if (s->n_unlike > 0 || t->unlike_name != NULL)
         state_put(&text, "unlike_name",
-            s->n_unlike > 0 ? s->unlike[0] : t->unlike_name);
+            s->n_unlike > 0 ? s->unlike[0].name : t->unlike_name);
     if (t->fsync_known)
         state_put_u64(&text, "no_fsync", t->no_fsync);
     if (t->error != NULL) {

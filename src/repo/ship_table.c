@@ -337,8 +337,8 @@ ship_table_log_busy(const struct ship_table *t)
     return busy(t, true);
 }
 
-static struct ship_item *
-find_item(const struct ship_table *t, const char *name)
+struct ship_item *
+ship_table_find(const struct ship_table *t, const char *name)
 {
     size_t lo = 0, hi = t->n;
 
@@ -366,7 +366,7 @@ backup_is_there(const struct ship_table *t, const char *name)
     if (id == NULL)
         return true;
     manifest = xasprintf(BACKUP "%s" MANIFEST, id);
-    it = find_item(t, manifest);
+    it = ship_table_find(t, manifest);
     free(manifest);
     free(id);
     return it != NULL && it->state == SHIP_DONE;

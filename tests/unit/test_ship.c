@@ -23,6 +23,7 @@
 #include "pitr/file.h"
 #include "pitr/log.h"
 #include "pitr/mem.h"
+#include "pitr/state.h"
 #include "pitr/times.h"
 #include "repo_util.h"
 #include "sshserver.h"
@@ -32,6 +33,7 @@
 static struct sshserver ss;
 static struct store_sftp_conf ssh;
 static unsigned vaults; /* how many were made */
+static uint64_t again_us;
 
 struct lab {
     struct place p;
@@ -192,7 +194,8 @@ conf_of(struct lab *l)
         .ssh = &ssh,
         .once = true,
         .poll_us = 20000,
-        .retry_us = SECOND_US};
+        .retry_us = SECOND_US,
+        .again_us = again_us};
 }
 
 static struct ship_report
@@ -809,6 +812,76 @@ what_is_another_there(void **state)
     assert_identical(l);
 }
 
+/* Until status is told of so many that are others there. */
+static void
+becomes_unlike(struct lab *l, uint64_t n)
+{
+    uint64_t until = time_mono_us() + slow() * 10 * SECOND_US, is = 0;
+    char *name = ship_state_name(l->url);
+
+    do {
+        struct state *s = state_load(l->p.path, name);
+
+        is = state_get_u64(s, "unlike");
+        state_free(s);
+        usleep(20000);
+    } while (is != n && time_mono_us() < until);
+    free(name);
+    assert_int_equal(is, n);
+}
+
+/* What was another one is not for ever, while one process runs. */
+static void
+what_was_mended_there(void **state)
+{
+    static const char part[] = "backup/20220502T020000Z/part-000001",
+                      gone[] = "backup/20220503T020000Z/part-000001",
+                      flip[] =
+                          "printf X | dd of=$f bs=1 seek=15000 conv=notrunc";
+    struct lab *l = *state;
+    unsigned warnings;
+    struct running run;
+
+    backup(l, "20220502T020000Z", 1, 20000);
+    backup(l, "20220503T020000Z", 1, 20000);
+    segment(l, 5);
+    ship(l);
+    assert_int_equal(sshserver_sh(&ss, "rm %s/.confirmed-*", l->p.path), 0);
+    spoil(l, part, flip);
+    spoil(l, gone, flip);
+    start(l, &run);
+    becomes_unlike(l, 2);
+    /* Expired here. */
+    assert_int_equal(
+        sshserver_sh(&ss, "rm -r %s/backup/20220503T020000Z", l->p.path), 0);
+    becomes_unlike(l, 1);
+    /* The vault's root has put it right; the next connection sees it. */
+    assert_int_equal(
+        sshserver_sh(&ss, "cat %s/%s >%s/%s", l->p.path, part, l->vault, part),
+        0);
+    sshserver_halt(&ss);
+    backup(l, "20220504T020000Z", 1, 1000); /* so that it is seen */
+    usleep(300000);
+    assert_int_equal(sshserver_again(&ss), 0);
+    becomes_unlike(l, 0);
+    stop(&run);
+    /* ... or a line that holds, in a while. */
+    assert_int_equal(sshserver_sh(&ss, "rm %s/.confirmed-*", l->p.path), 0);
+    spoil(l, part, flip);
+    again_us = SECOND_US / 5;
+    warnings = log_warnings();
+    start(l, &run);
+    becomes_unlike(l, 1);
+    usleep(500000);
+    assert_int_equal(log_warnings() - warnings, 1);
+    assert_int_equal(
+        sshserver_sh(&ss, "cat %s/%s >%s/%s", l->p.path, part, l->vault, part),
+        0);
+    becomes_unlike(l, 0);
+    stop(&run);
+    again_us = 0;
+}
+
 static void
 a_limit(void **state)
 {
@@ -930,6 +1003,7 @@ main(void)
         T(what_expired_there_stays_gone),
         T(what_is_there_is_read_back),
         T(what_is_another_there),
+        T(what_was_mended_there),
         T(a_limit),
         cmocka_unit_test(looks_are_seldom_but_not_too_seldom),
         T(only_one_at_a_time),
