@@ -195,6 +195,7 @@ stream_run(const struct stream_conf *conf, struct stream_report *out)
             s.tail.name != NULL && segment_tail_stored(conf->repo, &s.tail);
         rc = attempts(&s);
     }
+    s.failed = rc < 0;
     stream_tell(&s, true);
     if (rc == 0 && conf->once && out->gaps > 0) {
         rc = err_set(ERR_GAP, "the binary log had %" PRIu64 " gap%s", out->gaps,

@@ -108,6 +108,7 @@ struct stream {
     struct pace pace;
     uint64_t started_us; /* host's clock */
     uint64_t told_us;    /* monotonic: stream_tell() */
+    bool failed;         /* it has ended, and why is an error */
     char *lost_why;      /* of the outage */
     uint64_t lost_us;    /* monotonic: when an outage began; 0: there is none */
     bool streamed;       /* a connection was of use once */

@@ -50,6 +50,7 @@ stream_tell(struct stream *s, bool now)
     state_put_u64(&text, "started_us", s->started_us);
     state_put_u64(&text, "told_us", time_now_us());
     state_put_u64(&text, "once", s->conf->once);
+    state_put_u64(&text, "failed", s->failed);
     state_put_u64(&text, "connected", s->writer != NULL);
     state_put_u64(&text, "lost_us", by_the_wall(s->lost_us));
     if (s->lost_us != 0 && s->lost_why != NULL)

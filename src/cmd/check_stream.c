@@ -58,15 +58,17 @@ write_marker(struct db *db, struct gtid *out)
     return rc;
 }
 
-/* When `stream --once` has come to its end the last time; 0 where the last one
- * was another. */
+/* When `stream --once` was at work the last time, and whether it got to where
+ * the server was; 0 where the last one was another. */
 static uint64_t
-last_once_us(const struct repo *r)
+last_once_us(const struct repo *r, bool *caught_up)
 {
     struct state *s = state_load(r->local_path, "stream");
     uint64_t us =
         state_get_u64(s, "once") != 0 ? state_get_u64(s, "told_us") : 0;
 
+    *caught_up =
+        state_get_u64(s, "known_us") != 0 && state_get_u64(s, "failed") == 0;
     state_free(s);
     return us;
 }
@@ -79,19 +81,23 @@ is_captured(const struct repo *r, uint64_t lag_us, uint64_t *once_us)
     uint64_t now_us = time_now_us();
     char age[TIME_TEXT];
     int running = repo_is_locked(r, "stream");
+    bool caught_up = false;
 
-    *once_us = running == 0 ? last_once_us(r) : 0;
+    *once_us = running == 0 ? last_once_us(r, &caught_up) : 0;
     if (running != 0)
         return running < 0 ? -1 : 0;
-    if (*once_us != 0 && now_us < *once_us + lag_us)
+    if (*once_us != 0 && caught_up && now_us < *once_us + lag_us)
         return 0;
     if (*once_us == 0)
         err_set(ERR_FAILED,
             "no stream is running: the binary log is not being captured");
     else
         err_set(ERR_FAILED,
-            "no stream is running: \"pitr stream --once\" was %s ago",
+            "no stream is running: \"pitr stream --once\" %s %s ago",
+            caught_up ? "was" : "has failed",
             time_span(now_us - MIN(now_us, *once_us), age));
+    if (*once_us != 0 && !caught_up)
+        return err_hint("Run it by hand, and see what it says.");
     return err_hint("Start \"pitr stream\" (as a service), or have cron run it "
                     "with --once; then check again.");
 }
@@ -110,7 +116,7 @@ check_stream(struct db *db, struct repo *r, uint64_t lag_us, struct findings *f,
         return;
     }
     there = check_arrives(r, m);
-    if (there == 0 && once_us != 0) {
+    if (there == 0 && once_us != 0 && m->wait_us < lag_us) {
         check_doubt(f,
             "the marker %s has not arrived within %s; \"pitr stream --once\" "
             "was %s ago: --wait 90s waits for its next run",

@@ -152,6 +152,13 @@ sleep 1.1
 pitr stream --once >/dev/null
 expect_exit 3 pitr check --wait 100ms
 said "marker .* has not arrived within 0.1s" "stream --once.* --wait"
+expect_exit 1 "$PITR" check --wait 2s \
+    --config <(cat "$T/good.conf" && echo max_lag = 2s)
+# One that always fails captures nothing, however often cron runs it.
+sed "s|/password|/wrong|" "$T/good.conf" >"$T/bad.conf"
+expect_exit 1 "$PITR" stream --once --config "$T/bad.conf"
+expect_exit 1 pitr check --wait 100ms
+said "stream --once\" has failed .* ago" "see what it says"
 
 say "cutoffs outside of the windows, which are printed"
 for when in "2001-02-03 04:05:06" "2099-01-01"; do
