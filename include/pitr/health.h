@@ -83,6 +83,7 @@ struct health {
     enum health_stream stream;
     bool connected;
     uint64_t pid, started_us, told_us, lost_us;
+    uint64_t known_us; /* by its word the log is whole until then; 0 */
     char *error; /* why it is not connected; "" */
     char *acknowledge; /* "no", "local", "vault" */
     bool semisync_known, semisync_on; /* the server waits for us */

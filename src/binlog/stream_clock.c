@@ -29,7 +29,7 @@ caught_settle(struct caught *c)
 {
     if (c->moment_us == 0 || c->missing.n > 0)
         return;
-    c->known_us = MAX(c->known_us, c->moment_us);
+    c->known_us = c->moment_us; /* earlier than before, if it was set back */
     c->moment_us = 0;
 }
 

@@ -145,20 +145,27 @@ judge_gaps(struct health *h)
 static void
 judge_lag(struct health *h, const struct health_limits *l, uint64_t now_us)
 {
+    uint64_t until = h->whole_until_us;
     char lag[TIME_TEXT];
 
-    /* Then nothing here tells that it lags. */
-    if (h->segments > 0 && h->whole_until_us > now_us + GRACE_US)
+    /* What a mark has told stays.  The stream tells what the server's clock is
+     * now: only its word can say that the log lags. */
+    if (h->segments > 0 && until > now_us + GRACE_US) {
         found(h, ERR_WARNINGS, "clock",
             "the log is of %s from now: the server's clock or this host's is "
-            "wrong",
-            time_span(h->whole_until_us - now_us, lag));
-    if (l->lag_us == 0 || h->segments == 0 || h->whole_until_us == 0 ||
-        age(now_us, h->whole_until_us) <= l->lag_us)
+            "wrong, or was once. Until then, or in a new repository, do not "
+            "go by the end of what can be restored: a moment that the log has "
+            "not reached is taken as a cutoff",
+            time_span(until - now_us, lag));
+        if (h->known_us != 0)
+            until = MIN(until, h->known_us);
+    }
+    if (l->lag_us == 0 || h->segments == 0 || until == 0 ||
+        age(now_us, until) <= l->lag_us)
         return;
     found(h, ERR_FAILED, "log_behind",
         "the log in the repository is known to be whole only until %s ago",
-        time_span(age(now_us, h->whole_until_us), lag));
+        time_span(age(now_us, until), lag));
 }
 
 static void

@@ -165,6 +165,7 @@ look_stream(struct health *h, const struct repo *r)
     h->started_us = state_get_u64(s, "started_us");
     h->told_us = state_get_u64(s, "told_us");
     h->lost_us = state_get_u64(s, "lost_us");
+    h->known_us = state_get_u64(s, "known_us");
     h->error = text_of(s, "error");
     h->acknowledge = text_of(s, "acknowledge");
     h->semisync_known = on != NULL;

@@ -155,6 +155,29 @@ test_not_verified(void **state)
     verified(NOW - 8 * 24 * H, NOW - 9 * 24 * H, false);
 }
 
+/* A server's clock that was ahead once does not hide for ever that the log
+ * lags: the stream tells, and it may not be there. */
+static void
+test_clock_was_ahead(void **state)
+{
+    struct health two = fine();
+
+    (void)state;
+    two.whole_until_us = NOW + 3650 * 24 * H;
+    two.known_us = NOW - 400 * S;
+    health_judge(&two, &limits, NOW);
+    assert_int_equal(two.findings, 2);
+    assert_string_equal(two.finding[0].code, "clock");
+    assert_non_null(strstr(two.finding[0].text, "or in a new repository"));
+    assert_string_equal(two.finding[1].code, "log_behind");
+    assert_non_null(strstr(two.finding[1].text, "until 6m"));
+    health_free(&two);
+    AFTER((h.whole_until_us = NOW + 9 * H, h.known_us = NOW - S), "clock",
+        ERR_WARNINGS);
+    AFTER((h.whole_until_us = NOW - S, h.known_us = NOW - 400 * S), NULL,
+        ERR_NONE);
+}
+
 static void
 test_log(void **state)
 {
@@ -257,6 +280,7 @@ main(void)
         cmocka_unit_test(test_fine),
         cmocka_unit_test(test_backups),
         cmocka_unit_test(test_not_verified),
+        cmocka_unit_test(test_clock_was_ahead),
         cmocka_unit_test(test_log),
         cmocka_unit_test(test_vaults),
         cmocka_unit_test(test_gravest),

@@ -2253,6 +2253,21 @@ test_identity_later(void **state)
     free(gtid);
 }
 
+/* The stream's word is of the server's clock as it is now. */
+static void
+test_clock_set_back(void **state)
+{
+    struct caught c = {.known_us = UINT64_C(4102444800) * 1000000};
+    const struct gtid g = {.domain = 0, .server = 1, .seq = 7};
+
+    (void)state;
+    c.moment_us = UINT64_C(1651500000) * 1000000;
+    gtid_pos_set(&c.missing, &g);
+    caught_group(&c, &g);
+    assert_int_equal(c.known_us, UINT64_C(1651500000) * 1000000);
+    gtid_pos_free(&c.missing);
+}
+
 /* The file with which the server goes on. */
 static void
 test_identity_file(void **state)
@@ -2374,6 +2389,7 @@ main(int argc, char **argv)
         cmocka_unit_test_teardown(test_reset_master_live, after_each),
         cmocka_unit_test_teardown(test_identity, after_each),
         cmocka_unit_test_teardown(test_identity_later, after_each),
+        cmocka_unit_test(test_clock_set_back),
         cmocka_unit_test(test_identity_file),
         cmocka_unit_test(test_identity_place),
     };
