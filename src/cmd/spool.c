@@ -31,6 +31,7 @@ struct spool {
     uint64_t full_us;     /* since when; 0: it is not */
     uint64_t expired_us;
     bool cannot_expire; /* was warned of */
+    char *held;         /* who kept the last attempt from it, warned of; NULL */
 };
 
 struct spool *
@@ -55,6 +56,7 @@ spool_free(struct spool *s)
     if (s == NULL)
         return;
     pthread_mutex_destroy(&s->lock);
+    free(s->held);
     free(s);
 }
 
@@ -70,6 +72,15 @@ full_text(const struct spool *s, uint64_t bytes, char out[FULL_TEXT])
     return out;
 }
 
+/* An expire is done soon, a restore may read for hours. */
+static void
+wait_for_holder(struct spool *s, bool again)
+{
+    if (!again)
+        log_warn("the backup waits: %s", err_text());
+    s->held = xstrdup(err_text());
+}
+
 /* Only where keep_local was asked for: else it is for a person to say that
  * something goes. */
 static void
@@ -78,11 +89,16 @@ let_go(struct spool *s)
     struct retention c = retention_of(s->section);
     struct expire_report r = {0};
     char size[TIME_TEXT];
+    bool again = s->held != NULL;
 
     if (c.keep_local_us == 0)
         return;
+    free(s->held);
+    s->held = NULL;
     if (retention_run(&c, s->repo, &r) < 0) {
-        if (!s->cannot_expire && err_kind() != ERR_LOCKED)
+        if (err_kind() == ERR_LOCKED)
+            wait_for_holder(s, again);
+        else if (!s->cannot_expire)
             log_warn("nothing was let go: %s", err_text());
         s->cannot_expire |= err_kind() != ERR_LOCKED;
         err_clear();
@@ -98,9 +114,13 @@ give_up(struct spool *s, uint64_t bytes)
 {
     char text[FULL_TEXT], span[TIME_TEXT];
 
-    err_set(ERR_FAILED, "%s holds %s; no room was made for %s",
+    err_set(ERR_FAILED, "%s holds %s; no room was made for %s%s%s",
         s->repo->local_path, full_text(s, bytes, text),
-        time_span(s->wait_us, span));
+        time_span(s->wait_us, span), s->held == NULL ? "" : ": ",
+        s->held == NULL ? "" : s->held);
+    if (s->held != NULL)
+        return err_hint("Make the backup when that process has ended, or set "
+                        "a longer spool_wait.");
     return err_hint("Is it being shipped (\"pitr stream\" or \"pitr ship\")? "
                     "\"pitr expire --dry-run\" tells what stays here, and "
                     "why. A backup has to fit in beside what stays.");

@@ -118,6 +118,15 @@ expect_exit 3 "$PITR" stream --once --config "$T/full.conf"
 said "backups wait; the log goes on"
 streamed
 
+say "who keeps it from making room is named"
+full 1s "keep_local = 1s" >"$T/full.conf"
+echo "4711 (restore)" >"$REPO/.lock-expire"
+exec {lock}<"$REPO/.lock-expire"
+flock --shared "$lock"
+expect_exit 1 "$PITR" backup --config "$T/full.conf"
+said "no room was made for 1.0s: .*held by process 4711 .restore" "spool_wait"
+exec {lock}<&-
+
 say "with keep_local it lets go what every vault has"
 full 30s "keep_local = 1s" >"$T/full.conf"
 expect_exit 3 "$PITR" backup --config "$T/full.conf"
