@@ -134,37 +134,44 @@ fits_as(const char *zone, const char *name)
     return fits(zone);
 }
 
-/* Prints the name, or nothing. */
-static void
-search(const char *zone)
+static bool
+said(const char *zone, const char *name)
 {
-    char line[1024], name[64];
-    FILE *f;
+    return fits_as(zone, name) && puts(name) >= 0;
+}
 
-    if (fits_as(zone, "UTC")) {
-        puts("UTC");
-        return;
-    }
-    /* Three fields, separated by TAB: countries, place, name. */
-    f = fopen(NAMES, "re");
-    while (f != NULL && fgets(line, sizeof line, f) != NULL) {
+/* Three fields, separated by TAB: countries, place, name. */
+static bool
+said_listed(const char *zone, FILE *f)
+{
+    char line[1024];
+
+    while (fgets(line, sizeof line, f) != NULL) {
         char *tab = strchr(line, '\t');
 
         if (line[0] == '#' || tab == NULL ||
             (tab = strchr(tab + 1, '\t')) == NULL)
             continue;
         tab[1 + strcspn(tab + 1, "\t\n")] = '\0';
-        if (fits_as(zone, tab + 1)) {
-            puts(tab + 1);
-            return;
-        }
+        if (said(zone, tab + 1))
+            return true;
     }
-    for (int h = -14; h <= 12; h++) {
+    return false;
+}
+
+/* Prints the name, or nothing. */
+static void
+search(const char *zone)
+{
+    FILE *f = fopen(NAMES, "re");
+    bool found = said(zone, "UTC") || (f != NULL && said_listed(zone, f));
+    char name[64];
+
+    if (f != NULL)
+        fclose(f);
+    for (int h = -14; h <= 12 && !found; h++) {
         snprintf(name, sizeof name, "Etc/GMT%+d", h);
-        if (fits_as(zone, name)) {
-            puts(name);
-            return;
-        }
+        found = said(zone, name);
     }
 }
 
