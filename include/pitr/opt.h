@@ -17,6 +17,7 @@
 enum opt_type {
     OPT_FLAG,     /* bool */
     OPT_STR,      /* const char * */
+    OPT_WORD,     /* const char *: one of those that arg has, "a|b|c" */
     OPT_UINT,     /* unsigned */
     OPT_AUTO,     /* unsigned; "auto" is 0 */
     OPT_SIZE,     /* uint64_t bytes: "64M", "1G" (powers of 1024) */

@@ -69,7 +69,7 @@ const struct opt conf_keys[] = {{"host", 0, OPT_STR, KEY(host), NULL, 0, 0,
     {"backup_max_lag", 0, OPT_DURATION, KEY(backup_max_lag_us), NULL, 1000000,
         86400000000ull, "TIME",
         "a backup waits while the server is further behind its source", NULL},
-    {"acknowledge", 0, OPT_STR, KEY(acknowledge), NULL, 0, 0, "local|vault|no",
+    {"acknowledge", 0, OPT_WORD, KEY(acknowledge), NULL, 0, 0, "local|vault|no",
         "be a semi-synchronous replica of the server", NULL},
     {"flush", 0, OPT_DURATION, KEY(flush_us), NULL, 10000, 60000000, "TIME",
         "the log is durable after this at the latest", NULL},
@@ -197,13 +197,6 @@ keep_value(struct conf *c, const char *value)
     return c->value[c->values++] = xstrdup(value);
 }
 
-static bool
-is_acknowledge(const char *s)
-{
-    return strcmp(s, "no") == 0 || strcmp(s, "local") == 0 ||
-        strcmp(s, "vault") == 0;
-}
-
 /* Of a key that was found, and is there for the first time. */
 static int
 take_value(struct reading *r, const struct opt *row, const char *where,
@@ -215,9 +208,6 @@ take_value(struct reading *r, const struct opt *row, const char *where,
         return err_hint("A comment stands on a line of its own, which begins "
                         "with #.");
     }
-    if (row->field == KEY(acknowledge) && !is_acknowledge(value))
-        return err_set(
-            ERR_USAGE, "%s: \"%s\" is not local, vault or no", where, value);
     return opt_set(
         row, keep_value(r->conf, value), where, (char *)s + row->field);
 }

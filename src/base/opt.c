@@ -149,6 +149,7 @@ type_size(enum opt_type type)
     case OPT_AUTO:
         return sizeof(unsigned);
     case OPT_STR:
+    case OPT_WORD:
         return sizeof(const char *);
     default:
         return sizeof(uint64_t);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pitr/buf.h"
 #include "pitr/err.h"
 #include "pitr/mem.h"
 #include "pitr/opt.h"
@@ -86,6 +87,39 @@ set_time(const char *value, const char *where, uint64_t *out)
     return 0;
 }
 
+/* "a|b|c" in words: "a, b or c". */
+static int
+bad_word(const char *value, const char *where, const char *words)
+{
+    struct buf want = {0};
+    int rc;
+
+    for (const char *p = words; *p != '\0'; p++)
+        if (*p != '|')
+            buf_u8(&want, (uint8_t)*p);
+        else
+            buf_str(&want, strchr(p + 1, '|') != NULL ? ", " : " or ");
+    rc = bad(where, value, buf_cstr(&want));
+    buf_free(&want);
+    return rc;
+}
+
+static int
+set_word(
+    const char *value, const char *where, const char *words, const char **out)
+{
+    size_t len;
+
+    for (const char *p = words; *p != '\0'; p += len + (p[len] == '|')) {
+        len = strcspn(p, "|");
+        if (strlen(value) == len && strncmp(p, value, len) == 0) {
+            *out = value;
+            return 0;
+        }
+    }
+    return bad_word(value, where, words);
+}
+
 int
 opt_set(
     const struct opt *row, const char *value, const char *where, void *field)
@@ -100,6 +134,8 @@ opt_set(
             return err_set(ERR_USAGE, "%s: the value is empty", where);
         *(const char **)field = value;
         return 0;
+    case OPT_WORD:
+        return set_word(value, where, row->arg, field);
     case OPT_AUTO:
         if (strcmp(value, "auto") == 0) {
             *(unsigned *)field = 0;

@@ -26,7 +26,7 @@ struct stream {
 static const struct opt stream_opts[] = {
     {"once", 0, OPT_FLAG, FIELD(once), NULL, 0, 0, NULL,
         "end when the log as it is now is in the repository (for cron)", NULL},
-    {"acknowledge", 0, OPT_STR, FIELD(acknowledge), "no", 0, 0,
+    {"acknowledge", 0, OPT_WORD, FIELD(acknowledge), "no", 0, 0,
         "local|vault|no",
         "be a semi-synchronous replica, and acknowledge what is on stable "
         "storage here, or on the vaults",
@@ -74,14 +74,10 @@ get_acknowledge(
 {
     static const char *const names[] = {
         [ACK_NO] = "no", [ACK_LOCAL] = "local", [ACK_VAULT] = "vault"};
-    size_t i = 0;
 
-    while (i < NELEM(names) && strcmp(o->acknowledge, names[i]) != 0)
-        i++;
-    if (i == NELEM(names))
-        return err_set(ERR_USAGE,
-            "--acknowledge: \"%s\" is not local, vault or no", o->acknowledge);
-    *how = (enum acknowledge)i;
+    *how = ACK_VAULT; /* one of these: OPT_WORD */
+    while (*how != ACK_NO && strcmp(o->acknowledge, names[*how]) != 0)
+        (*how)--;
     if (*how == ACK_VAULT && !vaults_any(to))
         return err_set(ERR_USAGE,
             "acknowledge = vault, and section [%s] names no vault",
