@@ -67,7 +67,7 @@ find_programs(struct sandbox_place *p, const char *mariadbd)
     static const char *const servers[] = {"mariadbd", "mysqld", NULL};
     static const char *const installers[] = {
         "mariadb-install-db", "mysql_install_db", NULL};
-    char *dir, *slash, *more;
+    char *dir, *more;
 
     p->mariadbd = mariadbd != NULL ? realpath(mariadbd, NULL)
                                    : sandbox_program(servers, "");
@@ -78,9 +78,7 @@ find_programs(struct sandbox_place *p, const char *mariadbd)
             "on Debian: apt-get install mariadb-server-core; or name one with "
             "--mariadbd PATH");
     }
-    dir = xstrdup(p->mariadbd);
-    if ((slash = strrchr(dir, '/')) != NULL)
-        *slash = '\0';
+    dir = file_folder(p->mariadbd);
     more = xasprintf("%s:%s/../bin:%s/../scripts:", dir, dir, dir);
     p->install_db = sandbox_program(installers, more);
     /* Packages of a distribution find their own files. */

@@ -96,7 +96,7 @@ head_state_save(const char *path, const struct head *h)
 {
     char text[HEAD_TEXT], *fresh = xasprintf("%s.%ld", path, (long)getpid());
     char *line = xasprintf(FIRST_LINE "%s\n", head_text(h, text));
-    char *dir = xstrndup(path, (size_t)(strrchr(path, '/') - path));
+    char *dir = file_folder(path);
     int rc = dir_make(dir, 0700);
 
     if (rc == 0 && unlink(fresh) < 0 && errno != ENOENT)

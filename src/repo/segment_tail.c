@@ -153,7 +153,7 @@ segment_tail_sync(struct repo *r, const struct segment_tail *tail)
     if (tail->name == NULL)
         return 0;
     path = xasprintf("%s/%s", r->local_path, tail->name);
-    folder = xstrndup(path, (size_t)(strrchr(path, '/') - path));
+    folder = file_folder(path);
     fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0 || fdatasync(fd) < 0)
         err_sys(ERR_FAILED, "cannot sync %s", path);

@@ -58,7 +58,7 @@ read_local(struct ship_transfer *t, uint64_t offset, void *p, size_t n)
 static int
 sync_folder(const char *path)
 {
-    char *folder = xstrndup(path, (size_t)(strrchr(path, '/') - path));
+    char *folder = file_folder(path);
     int rc = dir_sync(folder);
 
     free(folder);

@@ -497,9 +497,8 @@ test_backups(void **state)
     unlink(path);
     path[strlen(path) - strlen("30000Z/manifest")] = '5'; /* 050000Z */
     {
-        char *dir = xstrdup(path);
+        char *dir = file_folder(path);
 
-        *strrchr(dir, '/') = '\0';
         assert_int_equal(dir_make(dir, 0700), 0);
         free(dir);
     }

@@ -777,14 +777,13 @@ test_damaged_stays(void **state)
     struct logged *s = *state;
     uint64_t now = time_now_us();
     char *id = id_of_day(4), *name = xasprintf("backup/%s/manifest", id);
-    char *path = place_file(&s->p, name), *folder = xstrdup(path);
+    char *path = place_file(&s->p, name), *folder = file_folder(path);
     struct buf b = {0};
 
     file_load(path, &b);
     b.data[b.len / 2] ^= 1; /* in its note's or its content's bytes */
     b.data[20] ^= 1;
     file_store(path, b.data, b.len);
-    *strrchr(folder, '/') = '\0';
     age(path, now - 2 * DAY_US);
     age(folder, now - 2 * DAY_US);
     expires(s, false, now, 1, 1, 0);

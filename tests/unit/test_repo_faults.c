@@ -52,7 +52,7 @@ static void
 put_text(struct logged *s, const char *name, const char *text)
 {
     char *path = place_file(&s->p, name);
-    char *folder = xstrndup(path, (size_t)(strrchr(path, '/') - path));
+    char *folder = file_folder(path);
 
     assert_int_equal(dir_make(folder, 0700), 0);
     file_store(path, text, strlen(text));
