@@ -62,8 +62,8 @@ int load_settings_restore(struct load_settings *s); /* frees s */
  * For others that change a global setting for the time of a restore: what it
  * was (owned; NULL: the server has none such).  While load_settings_apply() is
  * in force it is written down in the target, and put back by
- * load_settings_restore(), or after a kill by the next load_settings_apply().  The session must not
- * write a log.
+ * load_settings_restore(), or after a kill by the next load_settings_apply().
+ * The session must not write a log.
  */
 int load_settings_remember(struct db *db, const char *name, char **old);
 /* SET GLOBAL; a value of digits alone is a number, others are quoted. */

@@ -7,9 +7,9 @@
 #include "pitr/err.h"
 
 /*
- * An advisory lock on a file, created if need be, and the folder's owner's then.  It ends with the process
- * that holds it, however that ends.  NULL with ERR_LOCKED names the holder's
- * process id and what it does.
+ * An advisory lock on a file, created if need be, and the folder's owner's then.
+ * It ends with the process that holds it, however that ends.  NULL with
+ * ERR_LOCKED names the holder's process id and what it does.
  */
 struct lock;
 struct lock *lock_take(const char *path, const char *what);

@@ -27,10 +27,10 @@ vault_open(const char *url, const struct conf_server *s)
         store == NULL ? NULL : repo_open_store(store, s->name, NULL);
 
     if (r == NULL) {
-        bool named = strstr(err_text(), "sftp://") != NULL;
+        char *prefix = vaults_prefix(url);
 
-        log_warn("%s%s%s. What may not be there stays here", named ? "" : url,
-            named ? "" : ": ", err_text());
+        log_warn("%s%s. What may not be there stays here", prefix, err_text());
+        free(prefix);
         err_clear();
     }
     return r;

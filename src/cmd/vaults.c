@@ -133,14 +133,21 @@ ship_one(struct one *o)
     return rc;
 }
 
-/* Most errors name the vault already. */
+char *
+vaults_prefix(const char *url)
+{
+    return strstr(err_text(), "sftp://") != NULL ? xstrdup("")
+                                                 : xasprintf("%s: ", url);
+}
+
 static void
 warn(const struct one *o)
 {
-    bool named = strstr(err_text(), "sftp://") != NULL;
+    char *prefix = vaults_prefix(o->url);
 
-    log_warn("%s%snot shipped: %s%s%s", named ? "" : o->url, named ? "" : ": ",
-        err_text(), *err_hint_text() == '\0' ? "" : ". ", err_hint_text());
+    log_warn("%snot shipped: %s%s%s", prefix, err_text(),
+        *err_hint_text() == '\0' ? "" : ". ", err_hint_text());
+    free(prefix);
 }
 
 /* The capture goes on whatever is wrong with a vault; what is wrong is said

@@ -23,6 +23,9 @@ struct vaults_conf {
     struct ship_watch *watch; /* all join it; may be NULL */
 };
 
+/* "URL: ", or "" where the text of the error at hand has it; owned. */
+char *vaults_prefix(const char *url);
+
 /* The URLs of a section, each once; the caller frees them and the list. */
 char **vaults_list(const struct conf_server *s, size_t *n);
 /* Does the section, or `only`, name any? */

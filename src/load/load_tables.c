@@ -17,8 +17,8 @@
 #include "pitr/progress.h"
 #include "pitr/stop.h"
 
-#define CREATORS_MAX 8 /* the server makes one after the other, more or less   \
-                        */
+/* The server makes one after the other, more or less. */
+#define CREATORS_MAX 8
 
 struct load_making {
     struct load *l;

@@ -59,17 +59,17 @@ feed_table_id(const struct event *e)
     return cur_u48(&c);
 }
 
-bool
-feed_ends_statement(const struct event *e)
-{
-    return e->type != EV_TABLE_MAP && e->type != EV_ANNOTATE_ROWS &&
-        e->size > FLAGS_AT && (e->raw[FLAGS_AT] & STMT_END) != 0;
-}
-
 static bool
 is_rows(const struct event *e)
 {
     return e->type != EV_TABLE_MAP && e->type != EV_ANNOTATE_ROWS;
+}
+
+bool
+feed_ends_statement(const struct event *e)
+{
+    return is_rows(e) && e->size > FLAGS_AT &&
+        (e->raw[FLAGS_AT] & STMT_END) != 0;
 }
 
 /* --- one table --- */

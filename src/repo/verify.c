@@ -310,14 +310,12 @@ found_closer(const struct verify *v, const struct store_list *all)
 {
     struct state *s = state_load(v->repo->local_path, "verify");
     const char *object = state_get(s, "object");
-    bool there = false;
+    bool found = state_get_u64(s, "damaged") > 0 &&
+        state_get_u64(s, "level") > (uint64_t)v->level && object != NULL &&
+        store_list_find(all, object) != NULL;
 
-    for (size_t i = 0; object != NULL && i < all->n; i++)
-        there |= strcmp(all->v[i].name, object) == 0;
-    there &= state_get_u64(s, "damaged") > 0 &&
-        state_get_u64(s, "level") > (uint64_t)v->level;
     state_free(s);
-    return there;
+    return found;
 }
 
 /* For status: who only has a timer run this does not see what it says. */
