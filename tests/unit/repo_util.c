@@ -388,3 +388,14 @@ backup_write_at(struct repo *r, const char *id, uint64_t us, const char *gtid,
     assert_int_equal(manifest_store(r, m), 0);
     manifest_free(m);
 }
+
+void
+history_write(struct repo *r, struct segment_tail *tail, unsigned *groups,
+    unsigned segments, bool open)
+{
+    backup_write(r, FIRST, 15, LIE_NONE);
+    backup_write(r, SECOND, 16, LIE_NONE);
+    for (unsigned i = 0; i < segments; i++)
+        segment_make(r, tail, groups, i == 0 ? SEGMENT_FIRST : SEGMENT_NEXT,
+            open && i + 1 == segments);
+}

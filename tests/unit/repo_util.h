@@ -92,4 +92,10 @@ void backup_write(
 void backup_write_at(struct repo *r, const char *id, uint64_t us,
     const char *gtid, uint64_t pos, enum lie lie);
 
+/* Two whole backups and so many segments, the last one open or not. */
+#define FIRST "20220502T020000Z"
+#define SECOND "20220503T020000Z"
+void history_write(struct repo *r, struct segment_tail *tail, unsigned *groups,
+    unsigned segments, bool open);
+
 #endif

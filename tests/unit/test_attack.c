@@ -29,8 +29,6 @@
 #include "pitr/verify.h"
 #include "repo_util.h"
 
-#define FIRST "20220502T020000Z"
-#define SECOND "20220503T020000Z"
 #define LAST 3 /* segments: the last one is growing */
 
 struct object {

@@ -238,24 +238,38 @@ test_lock_shared(void **state)
     assert_int_equal(st.st_uid, 7);
 }
 
-/* The lock of a process that was killed is free at once. */
-static void
-test_lock_of_the_dead(void **state)
+/* A process that takes the lock; then it waits to be killed, or for a moment,
+ * and removes the file. */
+static pid_t
+child_with_lock(const char *path, bool removes)
 {
-    struct lock *l;
     int fds[2];
     pid_t pid;
     char c;
 
-    (void)state;
     assert_int_equal(pipe(fds), 0);
     if ((pid = fork()) == 0) {
-        if (lock_take("lock", "child") == NULL || write(fds[1], "x", 1) != 1)
+        if (lock_take(path, "child") == NULL || write(fds[1], "x", 1) != 1)
             _exit(1);
-        pause();
-        _exit(0);
+        if (!removes)
+            pause();
+        usleep(50000);
+        _exit(unlink(path) < 0);
     }
     assert_int_equal(read(fds[0], &c, 1), 1);
+    close(fds[0]);
+    close(fds[1]);
+    return pid;
+}
+
+/* The lock of a process that was killed is free at once. */
+static void
+test_lock_of_the_dead(void **state)
+{
+    pid_t pid = child_with_lock("lock", false);
+    struct lock *l;
+
+    (void)state;
     assert_null(lock_take("lock", "parent"));
     assert_non_null(strstr(err_text(), "(child)"));
     kill(pid, SIGKILL);
@@ -263,34 +277,20 @@ test_lock_of_the_dead(void **state)
     l = lock_take("lock", "parent");
     assert_non_null(l);
     lock_free(l);
-    close(fds[0]);
-    close(fds[1]);
 }
 
 /* Its holder removes it at last: who waits for it has the one after it. */
 static void
 test_lock_removed(void **state)
 {
+    pid_t pid = child_with_lock("once", true);
     struct lock *l;
-    int fds[2];
-    pid_t pid;
-    char c;
 
     (void)state;
-    assert_int_equal(pipe(fds), 0);
-    if ((pid = fork()) == 0) {
-        if (lock_take("once", "child") == NULL || write(fds[1], "x", 1) != 1)
-            _exit(1);
-        usleep(50000);
-        _exit(unlink("once") < 0);
-    }
-    assert_int_equal(read(fds[0], &c, 1), 1);
     assert_non_null(l = lock_take("once", "parent"));
     assert_int_equal(lock_is_held("once"), 1);
     lock_free(l);
     assert_int_equal(waitpid(pid, NULL, 0), pid);
-    close(fds[0]);
-    close(fds[1]);
 }
 
 int

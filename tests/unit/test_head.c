@@ -17,8 +17,6 @@
 #include "pitr/mem.h"
 #include "repo_util.h"
 
-#define FIRST "20220502T020000Z"
-#define SECOND "20220503T020000Z"
 
 struct scene {
     struct place p;

@@ -21,8 +21,6 @@
 #include "pitr/verify.h"
 #include "repo_util.h"
 
-#define FIRST "20220502T020000Z"
-#define SECOND "20220503T020000Z"
 #define THIRD "20220504T020000Z"
 #define LATER "repository-000002"
 

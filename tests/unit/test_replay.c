@@ -903,12 +903,11 @@ test_parallel(void **state)
 static uint64_t
 commits(void)
 {
-    char *v = value(fx.at_target,
-        "SELECT COUNT FROM information_schema.INNODB_METRICS WHERE "
-        "NAME='trx_rw_commits'");
-    uint64_t n = strtoull(v, NULL, 10);
+    uint64_t n;
 
-    free(v);
+    must(db_value_u64(fx.at_target, &n,
+        "SELECT COUNT FROM information_schema.INNODB_METRICS WHERE "
+        "NAME='trx_rw_commits'"));
     return n;
 }
 
@@ -1097,14 +1096,13 @@ log_joined(void)
 static uint64_t
 statements(struct db *db)
 {
-    char *v = value(db,
+    uint64_t n;
+
+    must(db_value_u64(db, &n,
         "SELECT CAST(SUM(VARIABLE_VALUE) AS UNSIGNED) FROM "
         "information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME IN "
         "('Com_insert', 'Com_update', 'Com_update_multi', 'Com_delete', "
-        "'Com_replace')");
-    uint64_t n = strtoull(v, NULL, 10);
-
-    free(v);
+        "'Com_replace')"));
     return n;
 }
 

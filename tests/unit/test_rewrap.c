@@ -19,8 +19,6 @@
 #include "pitr/verify.h"
 #include "repo_util.h"
 
-#define FIRST "20220502T020000Z"
-#define SECOND "20220503T020000Z"
 #define OBJECTS (2 * (PARTS + 2) + 3)
 
 struct scene {
@@ -37,11 +35,7 @@ setup(void **state)
 
     place_make(&s->p);
     s->late = secret_key_new();
-    backup_write(s->p.repo, FIRST, 15, LIE_NONE);
-    backup_write(s->p.repo, SECOND, 16, LIE_NONE);
-    segment_make(s->p.repo, &s->tail, &s->groups, SEGMENT_FIRST, false);
-    segment_make(s->p.repo, &s->tail, &s->groups, SEGMENT_NEXT, false);
-    segment_make(s->p.repo, &s->tail, &s->groups, SEGMENT_NEXT, true);
+    history_write(s->p.repo, &s->tail, &s->groups, 3, true);
     *state = s;
     return 0;
 }
