@@ -94,6 +94,31 @@ wall_of()
     median ${wall[$1]}
 }
 
+# The median of what each round has of one by what it has of the other: a machine
+# that is shared is twice as fast in one round as in the next.
+paired() # "NUMBER..." "NUMBER..."
+{
+    local -a a b each=()
+    local i
+    read -ra a <<<"$1"
+    read -ra b <<<"$2"
+    for i in "${!a[@]}"; do
+        each+=("$(ratio "${a[i]}" "${b[i]}")")
+    done
+    printf '%.2f\n' "$(median "${each[@]}")"
+}
+
+# Every run of what was timed under these names, for who wants to know how much
+# the machine's noise is.
+runs_of()
+{
+    local name
+    say "" "Every run, in seconds:"
+    for name; do
+        [ -z "${wall[$name]:-}" ] || say "$name${wall[$name]};"
+    done | sed '$ s/;$//'
+}
+
 ratio()
 {
     awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", a / (b > 0 ? b : 0.01) }'
@@ -117,9 +142,9 @@ say()
     printf '%s\n' "$@"
 }
 
-# against WORK PEER PEER_SECONDS PITR_SECONDS WANTED [inverse]: a row of a
-# table that says how many times as fast pitr is (inverse: how many times the
-# peer's time it takes).
+# against WORK PEER PEER_NAME PITR_NAME WANTED [inverse]: a row of a table that
+# says how many times as fast pitr is (inverse: how many times the peer's time
+# it takes), of what was timed under these names.
 against_head()
 {
     say "| work | against | its s | pitr s | ratio | wanted |" \
@@ -130,11 +155,11 @@ against()
 {
     local r
     if [ "${6:-}" = inverse ]; then
-        r=$(ratio "$4" "$3")
+        r=$(paired "${wall[$4]}" "${wall[$3]}")
     else
-        r=$(ratio "$3" "$4")
+        r=$(paired "${wall[$3]}" "${wall[$4]}")
     fi
-    say "| $1 | $2 | $3 | $4 | $r | $5 |"
+    say "| $1 | $2 | $(wall_of "$3") | $(wall_of "$4") | $r | $5 |"
 }
 
 # chart FILE TITLE UNIT: bars of the lines "label<TAB>number" that are read.
