@@ -27,7 +27,22 @@ bench_finish()
     rm -rf "$D"
     exit $rc
 } 2>/dev/null
-trap bench_finish EXIT
+# Ticks that the host of a virtual machine took away, and all.
+bench_ticks()
+{
+    awk '/^cpu / { for (i = 2; i <= 9; i++) n += $i; print $9, n }' /proc/stat
+}
+read -r bench_stolen bench_all < <(bench_ticks)
+bench_noise()
+{
+    local rc=$? stolen all
+    read -r stolen all < <(bench_ticks)
+    stolen=$((100 * (stolen - bench_stolen) / (all - bench_all + 1)))
+    [ "$stolen" -lt 2 ] ||
+        note "the host took $stolen % of the time: these figures say little"
+    return $rc
+}
+trap 'bench_noise; bench_finish' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 [ -x "$pitr" ] || { echo "no $pitr: run scripts/build first" >&2; exit 2; }
@@ -94,8 +109,8 @@ wall_of()
     median ${wall[$1]}
 }
 
-# The median of what each round has of one by what it has of the other: a machine
-# that is shared is twice as fast in one round as in the next.
+# The median of what each round has of one by what it has of the other: a shared
+# machine is twice as fast in one round as in the next.
 paired() # "NUMBER..." "NUMBER..."
 {
     local -a a b each=()
