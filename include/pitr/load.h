@@ -33,6 +33,9 @@ struct load_conf {
  * the manifest.  Tables are marked or called otherwise, as the scope says.
  */
 void load_scope_manifest(struct manifest *m, const struct scope *s);
+/* Foreign keys of the backup's tables into the scope. */
+int load_scope_foreign(struct repo *r, const struct secret_key *key,
+    const struct manifest *m, struct scope *s);
 /* Tell, by the backup's schema, what of a scope that backup does not have, and
  * which texts go by a former name.  No target is needed. */
 int load_scope_tell(const struct load_conf *conf);
@@ -68,6 +71,10 @@ int load_settings_restore(struct load_settings *s); /* frees s */
 int load_settings_remember(struct db *db, const char *name, char **old);
 /* SET GLOBAL; a value of digits alone is a number, others are quoted. */
 int load_settings_set(struct db *db, const char *name, const char *value);
+
+/* Of a restore under way: schemas that the target had before, and that are none
+ * of the backup's; added to *out, owned. */
+int load_kept_schemas(struct db *db, char ***out, size_t *n);
 
 /*
  * After the replay: events of the scheduler get the status that they have by

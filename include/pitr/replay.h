@@ -35,6 +35,11 @@ struct replay_report {
     /* Of a preview of a part: statements that change rows of what is not
      * wanted.  What their triggers did to what is wanted is not in the log. */
     uint64_t left_out;
+    /* Likewise events of rows with which the server changed rows that are
+     * wanted, by a foreign key over what is not; the first one's is borrowed.
+     */
+    uint64_t cascaded;
+    const struct scope_foreign *cascade;
     uint64_t replay_us;
     char *unfinished; /* XA or ALTER that was prepared before the cutoff and not
                          completed: for people; NULL if none.  Owned. */

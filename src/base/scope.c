@@ -140,6 +140,14 @@ scope_free(struct scope *s)
         free(s->rename[i].to);
     }
     free(s->rename);
+    for (size_t i = 0; i < s->foreigns; i++) {
+        struct scope_foreign *f = &s->foreign[i];
+        free(f->schema);
+        free(f->table);
+        free(f->to_schema);
+        free(f->to_table);
+    }
+    free(s->foreign);
     for (size_t i = 0; i < s->knowns; i++)
         free(s->known[i]);
     free(s->known);
@@ -164,12 +172,25 @@ named(const struct scope *s, const struct scope_name *v, size_t n,
     return false;
 }
 
+/* Accounts, time zones: what is in there is of a server, not of a part. */
+static bool
+is_system(const char *schema)
+{
+    static const char *const names[] = {
+        "mysql", "sys", "information_schema", "performance_schema"};
+
+    for (size_t i = 0; i < NELEM(names); i++)
+        if (strcasecmp(names[i], schema) == 0)
+            return true;
+    return false;
+}
+
 enum scope_part
 scope_schema(const struct scope *s, const char *schema)
 {
     if (!scope_active(s))
         return SCOPE_WHOLE;
-    if (named(s, s->exclude, s->excludes, schema, NULL))
+    if (is_system(schema) || named(s, s->exclude, s->excludes, schema, NULL))
         return SCOPE_NONE;
     if (s->onlys == 0 || named(s, s->only, s->onlys, schema, NULL))
         return SCOPE_WHOLE;
@@ -184,7 +205,7 @@ scope_table(const struct scope *s, const char *schema, const char *table)
 {
     if (!scope_active(s))
         return true;
-    if (named(s, s->exclude, s->excludes, schema, table))
+    if (is_system(schema) || named(s, s->exclude, s->excludes, schema, table))
         return false;
     return s->onlys == 0 || named(s, s->only, s->onlys, schema, table);
 }

@@ -233,7 +233,31 @@ get_scope(const struct restore *o, struct work *w, const char *backup)
     for (size_t i = 0; i < w->manifest->tables; i++)
         scope_know(s, w->manifest->table[i].schema);
     load_scope_manifest(w->manifest, s);
-    return 0;
+    return load_scope_foreign(w->repo, w->key, w->manifest, s);
+}
+
+/* What a part of the log lacks, of what was done to what is wanted. */
+static void
+warn_of_part(const struct replay_report *r)
+{
+    const struct scope_foreign *f = r->cascade;
+
+    if (r->left_out > 0)
+        log_warn("%" PRIu64 " statements of other schemas are in the log as "
+                 "text and left out: if triggers, functions or foreign keys "
+                 "of theirs changed what is wanted, that is missing; a "
+                 "restore of all with "
+                 "--sandbox has it",
+            r->left_out);
+    if (r->cascaded > 0)
+        log_warn("%" PRIu64
+                 " times rows were deleted or changed in %s.%s%s, to "
+                 "which a foreign key of %s.%s refers: what the server then "
+                 "did to rows that refer to those (ON DELETE, ON UPDATE) is in "
+                 "no log, and missing where not all of these tables are "
+                 "restored; a restore of all with --sandbox has it",
+            r->cascaded, f->to_schema, f->to_table,
+            r->cascaded > 1 ? " (or the like)" : "", f->schema, f->table);
 }
 
 /* Print the plan: which backup, which log, the boundary. */
@@ -276,12 +300,7 @@ plan_and_print(const struct restore *o, struct work *w)
             "first one that is out, whose clock was ahead, and are out too: "
             "--until-gtid goes by the log's order",
             w->preview.early);
-    if (w->preview.left_out > 0)
-        log_warn("%" PRIu64 " statements of other schemas are in the log as "
-                 "text and left out: if triggers or functions of theirs wrote "
-                 "to what is wanted, that is missing; a restore of all with "
-                 "--sandbox has it",
-            w->preview.left_out);
+    warn_of_part(&w->preview);
     if (w->plan.broken_end && w->plan.cutoff.kind == CUTOFF_NEWEST)
         log_warn("a gap in the log follows: later transactions cannot be "
                  "restored from this backup");

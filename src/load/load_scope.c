@@ -293,6 +293,49 @@ check_objects(struct db *db, const struct load *l, const struct load_mark *m,
     return rc;
 }
 
+/* What is not in the backup and only the log makes, if the target has it: the
+ * schema, or the table. */
+static int
+check_later(struct db *db, const struct load *l, const struct load_mark *m)
+{
+    const struct scope *s = l->conf->scope;
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < s->onlys; i++) {
+        const struct scope_name *x = &s->only[i];
+        const char *schema = scope_to(s, x->schema);
+        char *q, *t, *name;
+        uint64_t there = 0;
+
+        if (is_there(l, x) || load_name_in(m->schema, m->schemas, schema))
+            continue;
+        q = load_quoted(schema);
+        t = load_quoted(x->table == NULL ? "" : x->table);
+        name = x->table == NULL ? xstrdup(schema)
+                                : xasprintf("%s.%s", schema, x->table);
+        rc = db_value_u64(db, &there,
+            x->table == NULL
+                ? "SELECT COUNT(*) FROM information_schema.SCHEMATA WHERE "
+                  "SCHEMA_NAME=%s AND %s=''"
+                : "SELECT COUNT(*) FROM information_schema.TABLES WHERE "
+                  "TABLE_SCHEMA=%s AND TABLE_NAME=%s",
+            q, t);
+        if (rc >= 0 && there > 0) {
+            rc = err_set(ERR_FAILED,
+                "target (%s) has %s already, which is not in the backup and "
+                "which the log after it makes",
+                db_where(db), name);
+            err_hint(
+                "restore it with --sandbox DIR and copy from there what is "
+                "wanted, or move it away first");
+        }
+        free(q);
+        free(t);
+        free(name);
+    }
+    return rc;
+}
+
 int
 load_scope_target(struct db *db, struct load *l, const struct load_mark *m)
 {
@@ -300,7 +343,7 @@ load_scope_target(struct db *db, struct load *l, const struct load_mark *m)
 
     if (!scope_active(s))
         return 0;
-    if (check_names(l) < 0)
+    if (check_names(l) < 0 || check_later(db, l, m) < 0)
         return -1;
     for (size_t i = 0; i < l->objects; i++) {
         const struct schema_object *o = &l->object[i];

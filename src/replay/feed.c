@@ -112,7 +112,7 @@ feed_main(void *arg)
 
 struct feed *
 feed_start(const struct replay_conf *conf, uint32_t target_id,
-    const struct feed_fold *fold)
+    const struct feed_fold *fold, const struct feed_kept *kept)
 {
     struct feed *f = xcalloc(1, sizeof(*f));
     const struct segment_start *first =
@@ -127,6 +127,8 @@ feed_start(const struct replay_conf *conf, uint32_t target_id,
     f->target_id = target_id;
     if (fold != NULL)
         f->fold = *fold;
+    if (kept != NULL)
+        f->kept = *kept;
     f->fold.off_at = f->fold.batch.off_at = UINT64_MAX;
     if (scope_active(conf->scope)) {
         f->part.scope = conf->scope;
@@ -217,6 +219,7 @@ feed_free(struct feed *f)
     buf_free(&f->format);
     feed_fold_free(&f->fold);
     feed_scope_free(&f->part);
+    feed_kept_free(&f->kept);
     gtid_pos_free(&f->final);
     if (f->password != NULL)
         secret_wipe(f->password, PASSWORD_CHARS);

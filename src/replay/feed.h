@@ -262,21 +262,47 @@ enum scope_text scope_text(const struct scope *s, const char *session,
 
 /* --- feed_scope.c --- */
 
+struct feed_scope_table {
+    uint64_t id;
+    bool wanted;
+    const struct scope_foreign *on_delete, *on_update; /* or NULL */
+};
 struct feed_scope {
     const struct scope *scope; /* NULL: all is wanted */
     bool standalone;
-    struct buf gtid;    /* of a standalone group, not sent yet */
-    struct buf held;    /* goes with the statement that follows */
-    struct buf pending; /* the last event of rows that is wanted */
-    uint64_t *unwanted; /* tables of the statement */
-    size_t unwanteds, cap;
+    struct buf gtid;                /* of a standalone group, not sent yet */
+    struct buf held;                /* goes with the statement that follows */
+    struct buf pending;             /* the last event of rows that is wanted */
+    struct feed_scope_table *table; /* of the statement */
+    size_t tables, cap;
+    /* It has tables that refer to some that are not wanted; and some that
+     * others follow. */
+    bool orphan, parent;
     struct buf out;
+    bool took_query;   /* a statement is in it */
     uint64_t left_out; /* statements that are SCOPE_TEXT_ROWS */
+    /* Events of rows of which the server changed more than they say, in tables
+     * that are wanted; by what, the first time. */
+    uint64_t cascaded;
+    const struct scope_foreign *cascade;
 };
 void feed_scope_free(struct feed_scope *o); /* content */
 void feed_scope_reset(struct feed_scope *o);
 /* An event of a group; what is to be sent of it is in out.  0, or -1. */
 int feed_scope_take(struct feed_scope *o, const struct event *e, int step);
+
+/* --- feed_kept.c --- */
+
+/* Schemas of the target that are none of this restore. */
+struct feed_kept {
+    char **name;
+    size_t n;
+};
+void feed_kept_free(struct feed_kept *k); /* content */
+/* As a restore that is under way has noted them.  0, or -1. */
+int feed_kept_read(struct db *db, const struct scope *s, struct feed_kept *out);
+/* Would a statement make, alter or drop one of them?  0, or -1 (ERR_FAILED). */
+int feed_kept_check(const struct feed_kept *k, const struct event *e);
 
 /* --- feed.c, feed_listen.c, feed_dump.c --- */
 
@@ -318,6 +344,7 @@ struct feed {
     struct buf format; /* the last Format_description sent */
     struct feed_fold fold;
     struct feed_scope part;
+    struct feed_kept kept;
     uint64_t sent_us; /* when something was sent last */
 
     /* shared */
@@ -330,11 +357,12 @@ struct feed {
 
 /*
  * Start feeding.  target_id: the server id that the target has meanwhile.
- * fold: may small transactions be given as one?  Its content is the feed's
- * from now on; NULL is no.  conf is borrowed until feed_stop().
+ * fold: may small transactions be given as one?  kept: of the target.  Their
+ * content is the feed's from now on; NULL is no, and none.  conf is borrowed
+ * until feed_stop().
  */
 struct feed *feed_start(const struct replay_conf *conf, uint32_t target_id,
-    const struct feed_fold *fold);
+    const struct feed_fold *fold, const struct feed_kept *kept);
 /* More may be sent: up to this many bytes since the start. */
 void feed_allow(struct feed *f, uint64_t limit);
 /*

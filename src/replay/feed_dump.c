@@ -345,6 +345,18 @@ gather(struct feed *f, const struct event *e, int step)
     return FEED_GO;
 }
 
+/* What is wanted of it. */
+static int
+send_part(struct feed *f, const struct event *e, int step)
+{
+    const struct buf *out = &f->part.out;
+
+    if (feed_scope_take(&f->part, e, step) < 0 ||
+        (f->part.took_query && feed_kept_check(&f->kept, e) < 0))
+        return -1;
+    return (int)send_events(f, out);
+}
+
 static int
 one_event(struct feed *f, const struct event *e, int step)
 {
@@ -361,9 +373,9 @@ one_event(struct feed *f, const struct event *e, int step)
             "has for the time of the replay",
             (unsigned)e->server_id);
     if (f->part.scope != NULL)
-        return feed_scope_take(&f->part, e, step) < 0
-            ? -1
-            : (int)send_events(f, &f->part.out);
+        return send_part(f, e, step);
+    if (feed_kept_check(&f->kept, e) < 0)
+        return -1;
     return f->fold.gathering ? gather(f, e, step) : (int)send_wanted(f, e);
 }
 

@@ -4,9 +4,12 @@
  * event.
  *
  * A statement whose every row event is left out is not there; where only some
- * are, the last one that stays is marked as the statement's end.  A statement
- * that is a group of its own and is not wanted becomes an empty transaction
- * with its GTID.  What a statement's text touches is for scope_text.c to tell.
+ * are, the last one that stays is marked as the statement's end.  Rows that
+ * refer to a table that is left out are not looked up there; those that the
+ * server itself changed with such a table are in no log, and counted.  A
+ * statement that is a group of its own and is not wanted becomes an empty
+ * transaction with its GTID.  What a statement's text touches is for
+ * scope_text.c to tell.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +19,7 @@
 #define HEAD EVENT_HEADER_SIZE
 #define ROWS_FLAGS (HEAD + 6)
 #define ROWS_STMT_END 1
+#define ROWS_NO_FOREIGN_KEYS 2
 #define GTID_FLAGS (HEAD + 8 + 4)
 #define HEADER_SIZE_AT 9
 
@@ -26,7 +30,7 @@ feed_scope_free(struct feed_scope *o)
     buf_free(&o->held);
     buf_free(&o->pending);
     buf_free(&o->out);
-    free(o->unwanted);
+    free(o->table);
     *o = (struct feed_scope){.scope = o->scope};
 }
 
@@ -37,7 +41,8 @@ feed_scope_reset(struct feed_scope *o)
     buf_reset(&o->held);
     buf_reset(&o->pending);
     buf_reset(&o->out);
-    o->unwanteds = 0;
+    o->tables = 0;
+    o->orphan = o->parent = false;
 }
 
 static void
@@ -87,6 +92,23 @@ table_id(struct cur *c)
     return id | (uint64_t)cur_u16(c) << 32;
 }
 
+static bool
+add_table(
+    struct feed_scope *o, uint64_t id, const char *schema, const char *table)
+{
+    const struct scope *s = o->scope;
+    struct feed_scope_table t = {.id = id,
+        .wanted = scope_table(s, schema, table),
+        .on_delete = scope_foreign_from(s, schema, table, true),
+        .on_update = scope_foreign_from(s, schema, table, false)};
+
+    o->orphan |= t.wanted && scope_is_orphan(s, schema, table);
+    o->parent |= t.wanted && scope_is_parent(s, schema, table);
+    o->table = xgrow(o->table, o->tables, &o->cap, sizeof *o->table);
+    o->table[o->tables++] = t;
+    return t.wanted;
+}
+
 static int
 take_map(struct feed_scope *o, const struct event *e)
 {
@@ -105,11 +127,7 @@ take_map(struct feed_scope *o, const struct event *e)
     table = c.bad ? xstrdup("") : xstrndup((const char *)name, n);
     if (c.bad) {
         err_set(ERR_VERIFY, "a Table_map event is cut short");
-    } else if (!scope_table(o->scope, schema, table)) {
-        o->unwanted =
-            xgrow(o->unwanted, o->unwanteds, &o->cap, sizeof *o->unwanted);
-        o->unwanted[o->unwanteds++] = id;
-    } else {
+    } else if (add_table(o, id, schema, table)) {
         const char *to = scope_to(o->scope, schema);
 
         buf_add(&o->held, e->raw, HEAD + 8);
@@ -124,16 +142,44 @@ take_map(struct feed_scope *o, const struct event *e)
     return c.bad ? -1 : 0;
 }
 
+/* Of an event of rows.  What it refers to is not looked for where that is left
+ * out; but what follows its tables has to go with them. */
 static void
-set_end(struct buf *event, bool end, bool checksum)
+set_flags(struct feed_scope *o, struct buf *event, bool end, bool checksum)
 {
-    if (end)
-        event->data[ROWS_FLAGS] |= ROWS_STMT_END;
-    else
-        event->data[ROWS_FLAGS] &= (uint8_t)~ROWS_STMT_END;
+    uint8_t *flags = event->data + ROWS_FLAGS;
+
+    *flags &= (uint8_t)~ROWS_STMT_END;
+    *flags |= end ? ROWS_STMT_END : 0;
+    *flags |= o->orphan && !o->parent ? ROWS_NO_FOREIGN_KEYS : 0;
     if (checksum)
         put_u32_at(
             event, event->len - 4, event_crc32(0, event->data, event->len - 4));
+}
+
+/* Of the three kinds of each version: written, updated, deleted. */
+static unsigned
+rows_kind(uint8_t type)
+{
+    if (type >= EV_ROWS_COMPRESSED_FIRST)
+        return (type - EV_ROWS_COMPRESSED_FIRST) % 3u;
+    return type - (type >= EV_WRITE_ROWS ? EV_WRITE_ROWS : EV_WRITE_ROWS_V1);
+}
+
+static void
+note_cascade(struct feed_scope *o, const struct feed_scope_table *t,
+    uint8_t type, unsigned flags)
+{
+    unsigned kind = rows_kind(type);
+    const struct scope_foreign *f = kind == 2 ? t->on_delete
+        : kind == 1                           ? t->on_update
+                                              : NULL;
+
+    if (f == NULL || (flags & ROWS_NO_FOREIGN_KEYS) != 0)
+        return;
+    o->cascaded++;
+    if (o->cascade == NULL)
+        o->cascade = f;
 }
 
 static int
@@ -141,24 +187,30 @@ take_rows(struct feed_scope *o, const struct event *e)
 {
     struct cur c = cur_of(e->body, e->body_size);
     uint64_t id = table_id(&c);
-    bool end = (cur_u16(&c) & ROWS_STMT_END) != 0, wanted = true;
+    unsigned flags = cur_u16(&c);
+    bool end = (flags & ROWS_STMT_END) != 0, wanted = true;
 
     if (c.bad)
         return err_set(ERR_VERIFY, "an event of rows is cut short");
-    for (size_t i = 0; i < o->unwanteds; i++)
-        wanted &= o->unwanted[i] != id;
+    for (size_t i = 0; i < o->tables; i++) {
+        if (o->table[i].id != id)
+            continue;
+        wanted &= o->table[i].wanted;
+        note_cascade(o, &o->table[i], e->type, flags);
+    }
     if (wanted) {
         move(&o->out, &o->held);
         move(&o->out, &o->pending);
         put(&o->pending, e);
-        set_end(&o->pending, end, has_checksum(e));
+        set_flags(o, &o->pending, end, has_checksum(e));
     } else if (end && o->pending.len > 0) {
-        set_end(&o->pending, true, has_checksum(e));
+        set_flags(o, &o->pending, true, has_checksum(e));
     }
     if (end) {
         move(&o->out, &o->pending);
         buf_reset(&o->held);
-        o->unwanteds = 0;
+        o->tables = 0;
+        o->orphan = o->parent = false;
     }
     return 0;
 }
@@ -207,6 +259,7 @@ take_query(struct feed_scope *o, const struct event *e)
     } else if (what == SCOPE_TEXT_WANTED) {
         move(&o->out, &o->held);
         put_query(o, e, schema);
+        o->took_query = true;
     } else {
         o->left_out += what == SCOPE_TEXT_ROWS;
         buf_reset(&o->held);
@@ -281,6 +334,7 @@ feed_scope_take(struct feed_scope *o, const struct event *e, int step)
     struct event_gtid g;
 
     buf_reset(&o->out);
+    o->took_query = false;
     if (step == GROUP_BEGIN) {
         feed_scope_reset(o);
         if (event_gtid(e, &g) < 0)

@@ -227,6 +227,8 @@ replay_preview(const struct replay_conf *conf, bool boundary_only,
         out->any_out = p.cutoff.any_out;
         out->early = p.cutoff.early;
         out->left_out = p.part.left_out;
+        out->cascaded = p.part.cascaded;
+        out->cascade = p.part.cascade;
         out->unfinished = feed_opens_text(&p.opens);
     }
     preview_end(&p);

@@ -161,12 +161,16 @@ static int
 replay_feed(struct target *t, const struct replay_conf *conf, struct feed **out)
 {
     struct feed_fold fold = {0};
+    struct feed_kept kept = {0};
     struct feed *f = NULL;
 
-    if (target_may_fold(t, &fold) < 0)
+    if (target_may_fold(t, &fold) < 0 ||
+        feed_kept_read(target_db(t), conf->scope, &kept) < 0) {
         feed_fold_free(&fold);
-    else
-        f = feed_start(conf, target_server_id(t), &fold);
+        feed_kept_free(&kept);
+    } else {
+        f = feed_start(conf, target_server_id(t), &fold, &kept);
+    }
     *out = f;
     if (f == NULL || target_connect(t, f->port, f->password, "") < 0 ||
         replay_watch(t, f, conf->ahead_bytes) < 0)
@@ -276,7 +280,8 @@ replay_check(const struct replay_conf *given)
     conf.ahead_bytes = 0; /* nothing is sent */
     if ((t = target_open(&conf)) == NULL)
         return err_wrap("replay");
-    if (target_check(t) == 0 && (f = feed_start(&conf, 0, NULL)) != NULL &&
+    if (target_check(t) == 0 &&
+        (f = feed_start(&conf, 0, NULL, NULL)) != NULL &&
         target_connect(t, f->port, f->password, "IO_THREAD") == 0 &&
         check_connect(t, f) == 0)
         rc = 0;

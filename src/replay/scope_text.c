@@ -30,8 +30,8 @@ words_of(const char *sql, size_t n, uint64_t mode, struct words *out)
     struct sql_read r;
     bool before = false; /* the token before is the last of out */
 
-    for (sql_read_begin(&r, sql, n, mode); r.kind != SQL_END;
-         sql_read_next(&r)) {
+    sql_read_begin(&r, sql, n, mode);
+    for (sql_read_past_set(&r); r.kind != SQL_END; sql_read_next(&r)) {
         if (before && r.kind == SQL_OTHER)
             out->v[out->n - 1].after = r.other;
         before = r.kind == SQL_WORD || r.kind == SQL_NAME;
@@ -199,35 +199,109 @@ of_database(
         : SCOPE_TEXT_WANTED;
 }
 
-/* The names after the word at i, and after each that `between` stands for. */
+/* a WAIT 5 TO b, a NOWAIT TO b */
+static size_t
+skip_wait(const struct words *w, size_t i)
+{
+    if (w->v[i - 1].after == ',')
+        return i;
+    return is(w, i, "NOWAIT") ? i + 1 : is(w, i, "WAIT") ? i + 2 : i;
+}
+
+/* The name at i; of several, those after commas and after TO, too. */
 static void
 add_targets(struct verdict *v, const struct words *w, size_t i,
     const char *session, bool several)
 {
     while (i < w->n) {
         i = take_target(v, w, i, session, true);
+        i = skip_wait(w, i);
         if (!several || (w->v[i - 1].after != ',' && !is(w, i, "TO")))
             return;
         i += is(w, i, "TO");
     }
 }
 
+/*
+ * Other tables that an ALTER TABLE changes, behind its own name: a new name,
+ * one that changes places with a partition, becomes one, or is made of one.
+ */
+static void
+add_altered(
+    struct verdict *v, const struct words *w, size_t i, const char *session)
+{
+    for (; i + 1 < w->n; i++) {
+        if (is(w, i, "TABLE"))
+            take_target(v, w, i + 1, session, true);
+        else if (is(w, i, "RENAME") && w->v[i].after != '(' &&
+            !is(w, i + 1, "COLUMN") && !is(w, i + 1, "INDEX") &&
+            !is(w, i + 1, "KEY"))
+            take_target(v, w,
+                i + 1 + (is(w, i + 1, "TO") || is(w, i + 1, "AS")), session,
+                true);
+    }
+}
+
+/* Other tables that one that is wanted cannot be made without: at the target
+ * they are not there. */
+static void
+add_needed(
+    struct verdict *v, const struct words *w, size_t i, const char *session)
+{
+    if (is(w, 0, "CREATE") && i > 0 && is(w, i, "LIKE"))
+        take_target(v, w, i + 1, session, true);
+    for (; i + 1 < w->n; i++)
+        if (is(w, i, "REFERENCES"))
+            take_target(v, w, i + 1, session, true);
+}
+
+/* The word behind [schema.]name at i. */
+static size_t
+behind_name(const struct words *w, size_t i)
+{
+    return i + (i < w->n && w->v[i].after == '.' ? 2 : 1);
+}
+
+static void
+of_table(
+    struct verdict *v, const struct words *w, size_t i, const char *session)
+{
+    size_t behind = behind_name(w, i);
+
+    add_targets(v, w, i, session, is(w, 0, "DROP") || is(w, 0, "RENAME"));
+    if (is(w, 0, "ALTER"))
+        add_altered(v, w, behind, session);
+    if (v->wanted)
+        add_needed(v, w, behind, session);
+}
+
+/* ALTER EVENT may take it elsewhere. */
+static void
+of_event(
+    struct verdict *v, const struct words *w, size_t i, const char *session)
+{
+    take_target(v, w, i, session, false);
+    for (; is(w, 0, "ALTER") && i + 2 < w->n && !is(w, i, "DO"); i++)
+        if (is(w, i, "RENAME") && is(w, i + 1, "TO"))
+            take_target(v, w, i + 2, session, false);
+}
+
 static enum scope_text
 of_definition(struct verdict *v, const struct words *w, const char *session)
 {
-    size_t at = find_object(w), i = at + 1;
+    /* Of TRUNCATE the word TABLE may be missing, and others be the name. */
+    size_t at = is(w, 0, "TRUNCATE") ? is(w, 1, "TABLE") : find_object(w);
+    size_t i = at + 1;
     bool table = is(w, at, "TABLE") || is(w, at, "TABLES") ||
-        is(w, at, "VIEW") || is(w, at, "SEQUENCE");
+        is(w, at, "VIEW") || is(w, at, "SEQUENCE") || is(w, at, "TRUNCATE");
 
-    if (is(w, 0, "TRUNCATE") && at == w->n)
-        table = true, i = 1;
-    else if (at == w->n)
+    if (at >= w->n)
         return SCOPE_TEXT_MIXED;
     if (is(w, at, "USER") || is(w, at, "ROLE") || is(w, at, "SERVER"))
         return SCOPE_TEXT_UNWANTED;
     if (is(w, at, "DATABASE") || is(w, at, "SCHEMA"))
         return of_database(v, w, i, session);
-    i += is(w, i, "BODY");
+    i += is(w, at, "PACKAGE") && is(w, i, "BODY");
     i = skip_if_exists(w, i);
     if (is(w, at, "TRIGGER") && is(w, 0, "DROP")) {
         /* Its table is not named: not where only some tables are wanted. */
@@ -239,21 +313,25 @@ of_definition(struct verdict *v, const struct words *w, const char *session)
             i++;
         take_target(v, w, i + 1, session, true);
     } else if (table) {
-        add_targets(v, w, i, session, is(w, 0, "DROP") || is(w, 0, "RENAME"));
-        if (is(w, 0, "ALTER"))
-            for (; i + 1 < w->n; i++)
-                if (is(w, i, "RENAME") && w->v[i].after != '(' &&
-                    !is(w, i + 1, "COLUMN") && !is(w, i + 1, "INDEX") &&
-                    !is(w, i + 1, "KEY"))
-                    take_target(v, w,
-                        i + 1 + (is(w, i + 1, "TO") || is(w, i + 1, "AS")),
-                        session, true);
+        of_table(v, w, i, session);
+    } else if (is(w, at, "EVENT")) {
+        of_event(v, w, i, session);
     } else {
         take_target(v, w, i, session, false);
     }
     if (v->wanted)
         add_mentions(v, w, true);
     return result(v);
+}
+
+/* ANALYZE UPDATE ... does what it analyzes. */
+static bool
+analyzes_rows(const struct words *w)
+{
+    static const char *const of_table[] = {
+        "TABLE", "TABLES", "LOCAL", "NO_WRITE_TO_BINLOG"};
+
+    return is(w, 0, "ANALYZE") && !is_any(w, 1, of_table, NELEM(of_table));
 }
 
 enum scope_text
@@ -275,8 +353,9 @@ scope_text(const struct scope *s, const char *session, const char *sql,
         what = SCOPE_TEXT_MIXED;
     } else if (is_any(&w, 0, part_of_any, NELEM(part_of_any))) {
         what = SCOPE_TEXT_WANTED;
-    } else if (w.n == 0 || is_any(&w, 0, leave_out, NELEM(leave_out))) {
-        what = is(&w, 1, "STATEMENT") ? SCOPE_TEXT_MIXED : SCOPE_TEXT_UNWANTED;
+    } else if (w.n == 0 ||
+        (is_any(&w, 0, leave_out, NELEM(leave_out)) && !analyzes_rows(&w))) {
+        what = SCOPE_TEXT_UNWANTED;
     } else if (is_any(&w, 0, defining, NELEM(defining))) {
         what = of_definition(&v, &w, session);
     } else {

@@ -1395,7 +1395,7 @@ test_admission(void **state)
     if (!testserver_installed())
         skip();
     job_open(&j, NULL);
-    f = feed_start(&j.conf, 0, false);
+    f = feed_start(&j.conf, 0, NULL, NULL);
     assert_non_null(f);
     for (size_t i = 0; i < NELEM(idle); i++)
         idle[i] = client(f->port);

@@ -35,6 +35,11 @@ test_names(void **state)
     assert_string_equal(scope_to(&s, "shop"), "sho=p");
     assert_string_equal(scope_to(&s, "x"), "x");
     scope_free(&s);
+    scope_exclude(&s, "shop");
+    assert_true(scope_table(&s, "blog", "t"));
+    assert_false(scope_table(&s, "mysql", "global_priv"));
+    assert_int_equal(scope_schema(&s, "mysql"), SCOPE_NONE);
+    scope_free(&s);
 }
 
 /* Of a server that keeps names in lower case. */
@@ -144,6 +149,39 @@ static const struct {
     {"shop", "ALTER DATABASE CHARACTER SET latin1", YES},
     {"misc", "ALTER SCHEMA DEFAULT COLLATE = latin1_bin", NO},
     {"misc", "OPTIMIZE TABLE shop.t", NO},
+    {"old", "ANALYZE TABLE t", NO},
+    {"old", "ANALYZE FORMAT=JSON UPDATE t SET a = 1", YES},
+    {"misc", "ANALYZE UPDATE old.t SET a = 1", MIX},
+    /* more tables than the first */
+    {"misc", "ALTER TABLE t EXCHANGE PARTITION p WITH TABLE shop.t", MIX},
+    {"shop", "ALTER TABLE t EXCHANGE PARTITION p WITH TABLE log", MIX},
+    {"blog", "ALTER TABLE t EXCHANGE PARTITION p WITH TABLE posts", MIX},
+    {"shop", "ALTER TABLE t EXCHANGE PARTITION p WITH TABLE u", YES},
+    {"misc", "ALTER TABLE t CONVERT PARTITION p TO TABLE shop.u", MIX},
+    {"misc", "ALTER TABLE t CONVERT TABLE shop.u TO PARTITION p VALUES IN (1)",
+        MIX},
+    {"shop", "ALTER TABLE t CONVERT TO CHARACTER SET utf8mb4", YES},
+    {"misc", "RENAME TABLE t NOWAIT TO shop.t", MIX},
+    {"misc", "RENAME TABLE t WAIT 5 TO u, u TO shop.t", MIX},
+    {"misc", "ALTER EVENT e ON COMPLETION PRESERVE RENAME TO shop.e", MIX},
+    {"shop", "ALTER EVENT e RENAME TO f DO SELECT 1", YES},
+    /* names that are words */
+    {"shop", "TRUNCATE event", YES},
+    {"misc", "TRUNCATE shop.user", YES},
+    {"misc", "TRUNCATE role", NO},
+    {"shop", "CREATE TABLE body (a INT)", YES},
+    {"shop", "ALTER TABLE body ADD log INT", YES},
+    /* what is not there to be made of */
+    {"shop", "CREATE TABLE t LIKE log", MIX},
+    {"shop", "CREATE TABLE t (LIKE u)", YES},
+    {"blog", "CREATE TABLE posts LIKE other", MIX},
+    {"blog", "CREATE TABLE other LIKE posts", NO},
+    {"shop", "CREATE TABLE t (a INT CHECK (a LIKE log))", YES},
+    {"shop", "ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES log (n)", MIX},
+    {"shop", "ALTER TABLE log ADD FOREIGN KEY (a) REFERENCES t (n)", NO},
+    {"misc", "SET STATEMENT max_statement_time=9 FOR ALTER TABLE shop.t FORCE",
+        YES},
+    {"misc", "SET STATEMENT max_statement_time=9 FOR UPDATE t SET a = 1", ROWS},
 };
 
 static void
@@ -174,6 +212,55 @@ test_text(void **state)
     scope_free(&s);
 }
 
+static void
+refer(struct scope *s, const char *child, const char *parent, bool on_delete,
+    bool on_update)
+{
+    struct scope_foreign f = {.schema = xstrdup("shop"),
+        .table = xstrdup(child),
+        .to_schema = xstrdup("shop"),
+        .to_table = xstrdup(parent),
+        .on_delete = on_delete,
+        .on_update = on_update};
+
+    scope_foreign_add(s, &f);
+}
+
+/* groups <- people <- orders <- items, of which orders and items are wanted. */
+static void
+test_foreign(void **state)
+{
+    struct scope s = {0};
+    const struct scope_foreign *f;
+
+    (void)state;
+    scope_only(&s, "shop.orders");
+    scope_only(&s, "shop.items");
+    refer(&s, "people", "groups", false, true);
+    refer(&s, "orders", "people", true, false);
+    refer(&s, "items", "orders", true, false);
+    refer(&s, "notes", "people", true, true);
+    refer(&s, "items", "kinds", false, false);
+    scope_foreign_settle(&s);
+    assert_int_equal(s.foreigns, 4);
+    f = scope_foreign_from(&s, "shop", "people", true);
+    assert_non_null(f);
+    assert_string_equal(f->table, "orders");
+    assert_null(scope_foreign_from(&s, "shop", "people", false));
+    f = scope_foreign_from(&s, "shop", "groups", false);
+    assert_non_null(f);
+    assert_string_equal(f->table, "people");
+    assert_null(scope_foreign_from(&s, "shop", "groups", true));
+    /* The target does that itself. */
+    assert_null(scope_foreign_from(&s, "shop", "orders", true));
+    assert_true(scope_is_parent(&s, "shop", "orders"));
+    assert_false(scope_is_parent(&s, "shop", "items"));
+    assert_true(scope_is_orphan(&s, "shop", "items"));
+    assert_true(scope_is_orphan(&s, "shop", "orders"));
+    assert_false(scope_is_orphan(&s, "shop", "notes"));
+    scope_free(&s);
+}
+
 int
 main(void)
 {
@@ -182,6 +269,7 @@ main(void)
         cmocka_unit_test(test_folded),
         cmocka_unit_test(test_bad_names),
         cmocka_unit_test(test_text),
+        cmocka_unit_test(test_foreign),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
