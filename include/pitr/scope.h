@@ -73,8 +73,8 @@ const struct scope_foreign *scope_foreign_from(
 /* A table that is wanted, and refers to one that is not? */
 bool scope_is_orphan(
     const struct scope *s, const char *schema, const char *table);
-/* One that others that are wanted follow, where it is changed? */
-bool scope_is_parent(
+/* One that others that are wanted follow, where its keys are changed? */
+bool scope_is_followed(
     const struct scope *s, const char *schema, const char *table);
 
 #endif

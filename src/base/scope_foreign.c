@@ -118,12 +118,13 @@ scope_is_orphan(const struct scope *s, const char *schema, const char *table)
 }
 
 bool
-scope_is_parent(const struct scope *s, const char *schema, const char *table)
+scope_is_followed(const struct scope *s, const char *schema, const char *table)
 {
     for (size_t i = 0; i < s->foreigns; i++) {
         const struct scope_foreign *f = &s->foreign[i];
 
-        if (f->reaches && child_wanted(s, f) && refers_to(s, f, schema, table))
+        if (f->on_update && child_wanted(s, f) &&
+            refers_to(s, f, schema, table))
             return true;
     }
     return false;

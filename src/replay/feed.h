@@ -265,19 +265,19 @@ enum scope_text scope_text(const struct scope *s, const char *session,
 struct feed_scope_table {
     uint64_t id;
     bool wanted;
+    bool orphan, followed; /* scope_is_orphan(), and scope_is_followed() */
     const struct scope_foreign *on_delete, *on_update; /* or NULL */
 };
 struct feed_scope {
     const struct scope *scope; /* NULL: all is wanted */
     bool standalone;
-    struct buf gtid;                /* of a standalone group, not sent yet */
-    struct buf held;                /* goes with the statement that follows */
-    struct buf pending;             /* the last event of rows that is wanted */
+    struct buf gtid;    /* of a standalone group, not sent yet */
+    struct buf held;    /* goes with the statement that follows */
+    struct buf maps;    /* the tables of the statement that are wanted */
+    struct buf pending; /* the last event of rows that is wanted */
+    bool no_keys;       /* it goes without foreign keys */
     struct feed_scope_table *table; /* of the statement */
     size_t tables, cap;
-    /* It has tables that refer to some that are not wanted; and some that
-     * others follow. */
-    bool orphan, parent;
     struct buf out;
     bool took_query;   /* a statement is in it */
     uint64_t left_out; /* statements that are SCOPE_TEXT_ROWS */

@@ -28,6 +28,7 @@ feed_scope_free(struct feed_scope *o)
 {
     buf_free(&o->gtid);
     buf_free(&o->held);
+    buf_free(&o->maps);
     buf_free(&o->pending);
     buf_free(&o->out);
     free(o->table);
@@ -42,7 +43,6 @@ feed_scope_reset(struct feed_scope *o)
     buf_reset(&o->pending);
     buf_reset(&o->out);
     o->tables = 0;
-    o->orphan = o->parent = false;
 }
 
 static void
@@ -102,8 +102,8 @@ add_table(
         .on_delete = scope_foreign_from(s, schema, table, true),
         .on_update = scope_foreign_from(s, schema, table, false)};
 
-    o->orphan |= t.wanted && scope_is_orphan(s, schema, table);
-    o->parent |= t.wanted && scope_is_parent(s, schema, table);
+    t.orphan = t.wanted && scope_is_orphan(s, schema, table);
+    t.followed = t.orphan && scope_is_followed(s, schema, table);
     o->table = xgrow(o->table, o->tables, &o->cap, sizeof *o->table);
     o->table[o->tables++] = t;
     return t.wanted;
@@ -142,16 +142,14 @@ take_map(struct feed_scope *o, const struct event *e)
     return c.bad ? -1 : 0;
 }
 
-/* Of an event of rows.  What it refers to is not looked for where that is left
- * out; but what follows its tables has to go with them. */
 static void
-set_flags(struct feed_scope *o, struct buf *event, bool end, bool checksum)
+set_flags(struct buf *event, bool end, bool no_keys, bool checksum)
 {
     uint8_t *flags = event->data + ROWS_FLAGS;
 
     *flags &= (uint8_t)~ROWS_STMT_END;
     *flags |= end ? ROWS_STMT_END : 0;
-    *flags |= o->orphan && !o->parent ? ROWS_NO_FOREIGN_KEYS : 0;
+    *flags |= no_keys ? ROWS_NO_FOREIGN_KEYS : 0;
     if (checksum)
         put_u32_at(
             event, event->len - 4, event_crc32(0, event->data, event->len - 4));
@@ -182,13 +180,46 @@ note_cascade(struct feed_scope *o, const struct feed_scope_table *t,
         o->cascade = f;
 }
 
+/* Is what the rows refer to not looked for, as it is left out?  Not where
+ * others have to follow them. */
+static bool
+without_keys(const struct feed_scope_table *t, uint8_t type)
+{
+    unsigned kind = rows_kind(type);
+
+    return t->orphan && (kind == 0 || (kind == 1 && !t->followed));
+}
+
+/* A wanted event of rows.  What an applier looks up it decides once for a
+ * statement: so another begins where that changes. */
+static void
+add_rows(struct feed_scope *o, const struct event *e, bool end, bool no_keys)
+{
+    bool checksum = has_checksum(e);
+
+    if (o->pending.len == 0) {
+        buf_reset(&o->maps);
+        buf_add(&o->maps, o->held.data, o->held.len);
+        move(&o->out, &o->held);
+    } else if (o->no_keys != no_keys) {
+        set_flags(&o->pending, true, false, checksum);
+        move(&o->out, &o->pending);
+        buf_add(&o->out, o->maps.data, o->maps.len);
+    } else {
+        move(&o->out, &o->pending);
+    }
+    put(&o->pending, e);
+    set_flags(&o->pending, end, no_keys, checksum);
+    o->no_keys = no_keys;
+}
+
 static int
 take_rows(struct feed_scope *o, const struct event *e)
 {
     struct cur c = cur_of(e->body, e->body_size);
     uint64_t id = table_id(&c);
     unsigned flags = cur_u16(&c);
-    bool end = (flags & ROWS_STMT_END) != 0, wanted = true;
+    bool end = (flags & ROWS_STMT_END) != 0, wanted = true, no_keys = false;
 
     if (c.bad)
         return err_set(ERR_VERIFY, "an event of rows is cut short");
@@ -196,21 +227,17 @@ take_rows(struct feed_scope *o, const struct event *e)
         if (o->table[i].id != id)
             continue;
         wanted &= o->table[i].wanted;
+        no_keys |= without_keys(&o->table[i], e->type);
         note_cascade(o, &o->table[i], e->type, flags);
     }
-    if (wanted) {
-        move(&o->out, &o->held);
-        move(&o->out, &o->pending);
-        put(&o->pending, e);
-        set_flags(o, &o->pending, end, has_checksum(e));
-    } else if (end && o->pending.len > 0) {
-        set_flags(o, &o->pending, true, has_checksum(e));
-    }
+    if (wanted)
+        add_rows(o, e, end, no_keys);
+    else if (end && o->pending.len > 0)
+        set_flags(&o->pending, true, false, has_checksum(e));
     if (end) {
         move(&o->out, &o->pending);
         buf_reset(&o->held);
         o->tables = 0;
-        o->orphan = o->parent = false;
     }
     return 0;
 }

@@ -238,7 +238,7 @@ test_foreign(void **state)
     scope_only(&s, "shop.items");
     refer(&s, "people", "groups", false, true);
     refer(&s, "orders", "people", true, false);
-    refer(&s, "items", "orders", true, false);
+    refer(&s, "items", "orders", true, true);
     refer(&s, "notes", "people", true, true);
     refer(&s, "items", "kinds", false, false);
     scope_foreign_settle(&s);
@@ -253,8 +253,8 @@ test_foreign(void **state)
     assert_null(scope_foreign_from(&s, "shop", "groups", true));
     /* The target does that itself. */
     assert_null(scope_foreign_from(&s, "shop", "orders", true));
-    assert_true(scope_is_parent(&s, "shop", "orders"));
-    assert_false(scope_is_parent(&s, "shop", "items"));
+    assert_true(scope_is_followed(&s, "shop", "orders"));
+    assert_false(scope_is_followed(&s, "shop", "items"));
     assert_true(scope_is_orphan(&s, "shop", "items"));
     assert_true(scope_is_orphan(&s, "shop", "orders"));
     assert_false(scope_is_orphan(&s, "shop", "notes"));
