@@ -374,7 +374,7 @@ dump_run(const struct dump_conf *conf, struct manifest **out)
         goto out;
     if ((d.main = db_open(conf->source, "source")) == NULL ||
         preflight(&d) < 0 || dump_connect(&d) < 0 || dump_snapshot(&d) < 0 ||
-        capture(&d) < 0 || dump_doubts_ask(&d) < 0)
+        capture(&d) < 0 || dump_doubts_ask(&d) < 0 || dump_zoned_ask(&d) < 0)
         goto undo;
     sum_up(&d);
     d.m->info.source_file = xstrdup(d.snapshot.file);

@@ -12,6 +12,7 @@
  *   dump_rows.c      workers: units into parts
  *   dump_accounts.c, dump_objects.c, dump_schema.c   all that is not rows
  *   dump_doubts.c    what the server does not show as it is
+ *   dump_zoned.c     generated columns that go by a time zone
  *   dump_watch.c     did the log show DDL that the guard did not keep out?
  */
 #ifndef PITR_DUMP_PRIV_H
@@ -69,6 +70,13 @@ struct dump_objects {
     size_t n, cap;
 };
 
+struct dump_zoned { /* dump_zoned.c */
+    struct dump_zoned_column *v;
+    size_t n, cap;
+    const struct dump_table *of; /* whose columns are being read */
+    struct buf names;            /* of that: they go by the zone */
+};
+
 struct dump {
     const struct dump_conf *conf;
     struct manifest *m;
@@ -104,6 +112,7 @@ struct dump {
     struct dump_objects accounts, grants;
     struct dump_doubt *doubt; /* dump_doubts.c */
     size_t doubts, cap_doubts;
+    struct dump_zoned zoned;
 
     pthread_mutex_t mutex; /* of all below, the guard, and the units */
     unsigned part_number;
@@ -171,8 +180,13 @@ void dump_hold_unwatch(struct dump *d);
 void dump_hold_end(struct dump *d);
 
 /* dump_tables.c */
+/* As bytes: a schema `SYS` or `Mysql` is somebody's own.  A folder that is no
+ * schema's, such as lost+found, is shown with the prefix; no server makes one.
+ */
 #define DUMP_NOT_SYSTEM(column)                                                \
-    column " NOT IN ('information_schema','performance_schema','mysql','sys')"
+    "CAST(" column " AS BINARY) NOT IN ('information_schema',"                 \
+    "'performance_schema','mysql','sys') AND LEFT(" column                     \
+    ", 9) <> '#mysql50#'"
 int dump_tables_read(struct dump *d);
 void dump_tables_free(struct dump *d);
 
@@ -189,6 +203,14 @@ void dump_doubts_note(
     struct dump *d, const struct dump_table *t, const struct dump_column *c);
 int dump_doubts_ask(struct dump *d);
 void dump_doubts_free(struct dump *d);
+
+/* dump_zoned.c: generated columns made of a TIMESTAMP.  `expression` is NULL of
+ * a column that is not generated. */
+void dump_zoned_note(struct dump *d, const struct dump_table *t,
+    const char *name, const char *data_type, const char *expression,
+    bool stored);
+int dump_zoned_ask(struct dump *d);
+void dump_zoned_free(struct dump *d);
 
 /* dump_ranges.c */
 int dump_units_make(struct dump *d);

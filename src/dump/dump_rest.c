@@ -15,7 +15,7 @@
 /*
  * What statements of the log go by and do not carry: an engine, and options,
  * that they do not name, what "utf8" is, what the time zone SYSTEM is, which
- * zones have names.
+ * zones have names, which one sessions have.
  */
 int
 dump_settings_note(struct dump *d)
@@ -27,7 +27,8 @@ dump_settings_note(struct dump *d)
             "SELECT LOWER(VARIABLE_NAME), VARIABLE_VALUE FROM"
             " information_schema.GLOBAL_VARIABLES WHERE VARIABLE_NAME IN"
             " ('default_storage_engine', 'old_mode', 'innodb_page_size',"
-            " 'innodb_compression_default', 'innodb_default_encryption_key_id')"
+            " 'innodb_compression_default', 'innodb_default_encryption_key_id',"
+            " 'time_zone')"
             " UNION ALL SELECT 'named_time_zones', COUNT(*) FROM"
             " mysql.time_zone_name ORDER BY 1") < 0)
         return -1;
@@ -52,19 +53,21 @@ warn_of_strangers(struct dump *d)
     if (db_query(d->main, &r,
             "SELECT TABLE_SCHEMA, TABLE_NAME, 'table' FROM"
             " information_schema.TABLES WHERE TABLE_TYPE <> 'VIEW' AND"
-            " (TABLE_SCHEMA = 'mysql' AND TABLE_NAME NOT REGEXP"
+            " (CAST(TABLE_SCHEMA AS BINARY) = 'mysql' AND TABLE_NAME NOT REGEXP"
             " '^(columns?_(stats|priv)|db|event|func|general_log|global_priv|"
             "gtid_slave_pos.*|help_.*|host|index_stats|innodb_.*|ndb_.*|"
             "password_reuse_.*|plugin|proc|procs_priv|proxies_priv|"
             "roles_mapping|servers|slow_log|spider_.*|table_stats|"
             "tables_priv|time_zone.*|transaction_registry|user|wsrep_.*)$'"
-            " OR TABLE_SCHEMA = 'sys' AND TABLE_NAME <> 'sys_config')"
+            " OR CAST(TABLE_SCHEMA AS BINARY) = 'sys' AND TABLE_NAME <> "
+            "'sys_config')"
             " UNION ALL SELECT ROUTINE_SCHEMA, ROUTINE_NAME,"
             " LOWER(ROUTINE_TYPE) FROM information_schema.ROUTINES WHERE"
-            " ROUTINE_SCHEMA = 'mysql' AND ROUTINE_NAME NOT IN"
+            " CAST(ROUTINE_SCHEMA AS BINARY) = 'mysql' AND ROUTINE_NAME NOT IN"
             " ('AddGeometryColumn', 'DropGeometryColumn')"
             " UNION ALL SELECT EVENT_SCHEMA, EVENT_NAME, 'event' FROM"
-            " information_schema.EVENTS WHERE EVENT_SCHEMA IN ('mysql', 'sys')"
+            " information_schema.EVENTS WHERE CAST(EVENT_SCHEMA AS BINARY)"
+            " IN ('mysql', 'sys')"
             " ORDER BY 1, 2") < 0)
         return -1;
     for (size_t i = 0; i < r.rows; i++)
@@ -76,6 +79,26 @@ warn_of_strangers(struct dump *d)
                 ? "; where the log writes to it, a restore has to leave it "
                   "out with --exclude"
                 : "");
+    db_result_free(&r);
+    return 0;
+}
+
+/* From before MySQL 5.1, with a name that is none today. */
+static int
+warn_of_old_names(struct dump *d)
+{
+    struct db_result r;
+
+    if (db_query(d->main, &r,
+            "SELECT TABLE_SCHEMA, COUNT(*) FROM information_schema.TABLES WHERE"
+            " LEFT(TABLE_SCHEMA, 9) = '#mysql50#' GROUP BY 1 ORDER BY 1") < 0)
+        return -1;
+    for (size_t i = 0; i < r.rows; i++)
+        dump_warn(d,
+            "schema %s with %s tables is not in the backup, since no server "
+            "can make one of that name: ALTER DATABASE ... UPGRADE DATA "
+            "DIRECTORY NAME gives it a proper one",
+            db_text(&r, i, 0), db_text(&r, i, 1));
     db_result_free(&r);
     return 0;
 }
@@ -101,5 +124,5 @@ dump_rest_warn(struct dump *d)
             dump_warn(d, "%llu %s are not part of the backup",
                 (unsigned long long)n, rest[i].what);
     }
-    return warn_of_strangers(d);
+    return warn_of_old_names(d) < 0 ? -1 : warn_of_strangers(d);
 }

@@ -189,6 +189,9 @@ one_column(struct dump *d, struct period *p, const char *const *cell)
 {
     const char *expression = cell[4];
 
+    dump_zoned_note(d, p->table, cell[2], cell[5],
+        strcmp(cell[3], "NEVER") == 0 ? NULL : expression,
+        cell[9] != NULL && strcasestr(cell[9], "STORED") != NULL);
     if (strcmp(cell[3], "NEVER") == 0) {
         add_column(d, p->table, cell[2], cell[5]);
         dump_doubts_note(d, p->table,
@@ -219,7 +222,7 @@ read_columns(struct dump *d)
     struct db_cursor *c = db_cursor_open(d->main,
         "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, IS_GENERATED,"
         " GENERATION_EXPRESSION, DATA_TYPE, COLUMN_TYPE,"
-        " CHARACTER_SET_NAME, COLUMN_DEFAULT"
+        " CHARACTER_SET_NAME, COLUMN_DEFAULT, EXTRA"
         " FROM information_schema.COLUMNS WHERE " DUMP_NOT_SYSTEM(
             "TABLE_SCHEMA") " ORDER BY CAST(TABLE_SCHEMA AS BINARY), "
                             "CAST(TABLE_NAME AS BINARY),"
@@ -289,6 +292,7 @@ void
 dump_tables_free(struct dump *d)
 {
     dump_doubts_free(d);
+    dump_zoned_free(d);
     for (size_t i = 0; i < d->tables; i++) {
         struct dump_table *t = &d->table[i];
 

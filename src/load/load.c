@@ -52,7 +52,8 @@ fill(struct db *db, struct load *l, struct load_report *out)
     uint64_t from;
 
     progress_start("loading", l->conf->manifest->info.row_bytes);
-    if (load_history_init(l, db) < 0 || load_rows(l, out) < 0)
+    if (load_history_init(l, db) < 0 || load_rows(l, out) < 0 ||
+        load_zoned(db, l) < 0)
         return -1;
     from = time_mono_us();
     if (load_foreign_keys(db, l) < 0)

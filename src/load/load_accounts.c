@@ -193,7 +193,7 @@ grant(struct db *db, struct load *l, const struct schema_object *o)
 
     if (strcmp(plain, "mariadb.sys@localhost") != 0 &&
         !(is_ours(l, plain) && is_proxy_for_all(sql))) {
-        rc = db_exec_bytes(db, sql, strlen(sql));
+        rc = load_grant(db, l, sql);
         if (rc < 0)
             rc = load_skip(db, o);
     }

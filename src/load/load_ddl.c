@@ -259,7 +259,7 @@ has_stored(const struct defs *d)
  * With few rows an ALTER TABLE costs more than keeping the indexes up to date.
  */
 static void
-choose(struct defs *d, bool few_rows)
+choose(struct defs *d, enum ddl_indexes how)
 {
     const struct def *primary = find_def(d, DEF_PRIMARY);
     const struct def *counter = auto_increment(d);
@@ -270,8 +270,9 @@ choose(struct defs *d, bool few_rows)
     if (counter != NULL &&
         (primary == NULL || !starts_with_column(primary, counter)))
         keys = unique = false;
-    if (few_rows && find_def(d, DEF_FULLTEXT) == NULL &&
-        find_def(d, DEF_SPATIAL) == NULL)
+    if (how == DDL_INDEXES_STAY ||
+        (how == DDL_INDEXES_FEW_ROWS && find_def(d, DEF_FULLTEXT) == NULL &&
+            find_def(d, DEF_SPATIAL) == NULL))
         keys = unique = false;
     for (size_t i = 0; i < d->n; i++) {
         const struct def *x = &d->v[i];
@@ -343,7 +344,7 @@ opening(const char *sql)
 }
 
 void
-ddl_table_split(const char *sql, bool few_rows, struct ddl_table *out)
+ddl_table_split(const char *sql, enum ddl_indexes how, struct ddl_table *out)
 {
     const char *open = opening(sql);
     const char *close = open == NULL ? NULL : closing(open);
@@ -355,11 +356,12 @@ ddl_table_split(const char *sql, bool few_rows, struct ddl_table *out)
     if (close != NULL)
         split_defs(open, close, &d);
     if (strcasecmp(out->engine, "InnoDB") == 0 && d.n > 0) {
-        choose(&d, few_rows);
+        choose(&d, how);
         put_together(sql, open, close, &d, out);
+        out->refers = find_def(&d, DEF_FOREIGN) != NULL && out->foreigns == 0;
     } else {
         out->create = xstrdup(sql);
-        out->disable_keys = !few_rows &&
+        out->disable_keys = how == DDL_INDEXES_LATER &&
             (strcasecmp(out->engine, "MyISAM") == 0 ||
                 strcasecmp(out->engine, "Aria") == 0) &&
             (find_def(&d, DEF_KEY) != NULL ||
@@ -393,5 +395,24 @@ ddl_table_is_merge(const char *sql)
         strcasecmp(engine, "MERGE") == 0;
 
     free(engine);
+    return yes;
+}
+
+bool
+ddl_table_refers(
+    const char *sql, const char *own, const char *schema, const char *name)
+{
+    struct buf b = {0};
+    bool yes;
+
+    buf_str(&b, "REFERENCES ");
+    if (strcmp(own, schema) != 0) {
+        db_ident(&b, schema);
+        buf_str(&b, ".");
+    }
+    db_ident(&b, name);
+    buf_str(&b, " (");
+    yes = strstr(sql, buf_cstr(&b)) != NULL;
+    buf_free(&b);
     return yes;
 }

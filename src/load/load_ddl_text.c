@@ -160,3 +160,152 @@ ddl_names_free(struct ddl_names *n)
     free(n->v);
     *n = (struct ddl_names){0};
 }
+
+char *
+ddl_view_replace(const char *sql, bool ours)
+{
+    static const char definer[] = " DEFINER=";
+    static const char *const words[] = {definer, " VIEW ", NULL};
+    const char *from, *rest;
+
+    if (strncmp(sql, "CREATE ", 7) != 0)
+        return xstrdup(sql);
+    from = until_word(sql, words);
+    if (!ours || strncmp(from, definer, strlen(definer)) != 0)
+        return xasprintf("CREATE OR REPLACE %s", sql + 7);
+    rest = ddl_step(from + strlen(definer));
+    if (*rest == '@')
+        rest = ddl_step(rest + 1);
+    return xasprintf("CREATE OR REPLACE %.*s%sCURRENT_USER%s",
+        (int)(from - sql) - 7, sql + 7, definer, rest);
+}
+
+/* Names with dots between them, from the back-tick at p on; its end. */
+static const char *
+dotted(const char *p, struct ddl_names *out)
+{
+    struct buf one = {0};
+    const char *end;
+
+    *out = (struct ddl_names){0};
+    for (;;) {
+        end = ddl_step(p);
+        buf_reset(&one);
+        buf_add(&one, p, (size_t)(end - p));
+        /* One at a time: a name may come twice. */
+        if (end - p >= 2) {
+            struct ddl_names name;
+
+            ddl_names(buf_cstr(&one), &name);
+            out->v = xgrow(out->v, out->n, &out->cap, sizeof *out->v);
+            out->v[out->n++] = xstrdup(name.n > 0 ? name.v[0] : "");
+            ddl_names_free(&name);
+        }
+        if (end[0] != '.' || end[1] != '`')
+            break;
+        p = end + 1;
+    }
+    buf_free(&one);
+    return end;
+}
+
+/* Tables stand behind "from" and "join", perhaps with parentheses between. */
+static bool
+behind_from(const char *sql, const char *p)
+{
+    while (p > sql && (p[-1] == ' ' || p[-1] == '('))
+        p--;
+    return p - sql > 4 &&
+        (strncmp(p - 4, "from", 4) == 0 || strncmp(p - 4, "join", 4) == 0);
+}
+
+bool
+ddl_view_table(const char *sql, const char *alias, char **schema, char **name)
+{
+    const char *p = sql;
+    bool found = false;
+
+    while (*p != '\0' && !found) {
+        struct ddl_names at, as = {0};
+        bool table;
+
+        if (*p != '`') {
+            p = ddl_step(p);
+            continue;
+        }
+        table = behind_from(sql, p);
+        p = dotted(p, &at);
+        if (p[0] == ' ' && p[1] == '`')
+            dotted(p + 1, &as);
+        found = table && at.n == 2 &&
+            strcmp(as.n > 0 ? as.v[0] : at.v[1], alias) == 0;
+        if (found) {
+            *schema = xstrdup(at.v[0]);
+            *name = xstrdup(at.v[1]);
+        }
+        ddl_names_free(&at);
+        ddl_names_free(&as);
+    }
+    return found;
+}
+
+/* A function of the view's own schema goes without one. */
+bool
+ddl_view_calls(
+    const char *sql, const char *schema, const char *name, size_t *arguments)
+{
+    const char *p = sql;
+
+    while (*p != '\0') {
+        struct ddl_names at;
+        bool found;
+        int depth = 1;
+
+        if (*p != '`') {
+            p = ddl_step(p);
+            continue;
+        }
+        p = dotted(p, &at);
+        found = *p == '(' && at.n <= 2 &&
+            (at.n == 1 || strcasecmp(at.v[0], schema) == 0) &&
+            strcasecmp(at.v[at.n - 1], name) == 0;
+        ddl_names_free(&at);
+        if (!found)
+            continue;
+        *arguments = p[1] != ')';
+        for (p++; *p != '\0' && depth > 0; p = ddl_step(p)) {
+            if (*p == '(')
+                depth++;
+            else if (*p == ')')
+                depth--;
+            else if (*p == ',' && depth == 1)
+                ++*arguments;
+        }
+        return true;
+    }
+    return false;
+}
+
+bool
+ddl_grant_on(const char *sql, struct ddl_grant *out)
+{
+    static const char *const on[] = {" ON ", NULL};
+    struct ddl_names at;
+    const char *p;
+    bool yes;
+
+    *out = (struct ddl_grant){.on = until_word(sql, on)};
+    for (p = out->on; *p != '\0' && *p != '`'; p++)
+        if (*p == '*')
+            return false;
+    if (*p == '\0')
+        return false;
+    p = dotted(p, &at);
+    yes = at.n == 2 && strncmp(p, " TO ", 4) == 0;
+    if (yes) {
+        out->schema = xstrdup(at.v[0]);
+        out->name = xstrdup(at.v[1]);
+    }
+    ddl_names_free(&at);
+    return yes;
+}

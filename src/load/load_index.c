@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "load_priv.h"
+#include "pitr/log.h"
 #include "pitr/mem.h"
 #include "pitr/progress.h"
 #include "pitr/stop.h"
@@ -66,22 +67,49 @@ load_index(struct db *db, const struct load_table *t)
 }
 
 static int
-foreign_keys_of(struct db *db, const struct load_table *t)
+add_foreign_keys(
+    struct db *db, const struct load_table *t, size_t from, size_t to)
 {
     struct buf b = {0};
     int rc;
 
-    /* Names in a REFERENCES without a schema are of this one. */
-    if (load_use(db, t->object->schema) < 0)
-        return -1;
     alter_table(&b, t->object);
-    for (size_t i = 0; i < t->ddl.foreigns; i++) {
-        buf_str(&b, i == 0 ? "" : ", ");
+    for (size_t i = from; i < to; i++) {
+        buf_str(&b, i == from ? "" : ", ");
         buf_str(&b, t->ddl.add_foreign[i]);
     }
     rc = db_exec_bytes(db, (char *)b.data, b.len);
     buf_free(&b);
     return rc;
+}
+
+/*
+ * With foreign_key_checks=0 a table that others refer to can be altered so that
+ * no server takes their keys again: each one that is refused is said, and is no
+ * reason to have nothing at all.
+ */
+static int
+foreign_keys_of(struct db *db, const struct load_table *t)
+{
+    /* Names in a REFERENCES without a schema are of this one. */
+    if (load_use(db, t->object->schema) < 0)
+        return -1;
+    if (add_foreign_keys(db, t, 0, t->ddl.foreigns) == 0)
+        return 0;
+    for (size_t i = 0; i < t->ddl.foreigns; i++) {
+        if (err_kind() == ERR_UNREACHABLE || stop_asked())
+            return -1;
+        err_clear();
+        if (add_foreign_keys(db, t, i, i + 1) == 0)
+            continue;
+        if (err_kind() == ERR_UNREACHABLE || stop_asked())
+            return -1;
+        log_warn("table %s.%s: a foreign key is not restored, the target "
+                 "refused it: %s",
+            t->object->schema, t->object->name, err_text());
+    }
+    err_clear();
+    return 0;
 }
 
 int

@@ -157,6 +157,51 @@ out:
     return rc;
 }
 
+/*
+ * Nobody can make a trigger with NEW.x where the table's column x was dropped
+ * since; the server keeps the one that is there.
+ */
+static int
+create_trigger(struct db *db, struct load *l, const struct schema_object *o)
+{
+    struct stand_ins s = {0};
+    struct err_saved *e = NULL;
+    char *column = NULL;
+    int rc;
+
+    while ((rc = load_object_create(db, l, o, o->sql)) < 0) {
+        char *missing = missing_column(err_text());
+        bool again = missing != NULL && !stop_asked() &&
+            (column == NULL || strcmp(column, missing) != 0);
+
+        free(column);
+        column = missing;
+        e = err_take();
+        if (!again || stand_in_column(db, &s, o->schema, o->extra, column) < 0)
+            break;
+        err_saved_free(e);
+        e = NULL;
+    }
+    if (stand_ins_drop(db, &s) < 0 && rc == 0)
+        rc = -1;
+    if (e != NULL) {
+        err_clear();
+        rc = err_put(e);
+    }
+    free(column);
+    return rc;
+}
+
+static int
+create_one(struct db *db, struct load *l, const struct schema_object *o)
+{
+    if (o->kind == SCHEMA_EVENT)
+        return create_event(db, l, o);
+    if (o->kind == SCHEMA_TRIGGER)
+        return create_trigger(db, l, o);
+    return load_object_create(db, l, o, o->sql);
+}
+
 static int
 create_kind(struct db *db, struct load *l, enum schema_kind kind)
 {
@@ -168,8 +213,7 @@ create_kind(struct db *db, struct load *l, enum schema_kind kind)
             continue;
         if (stop_asked())
             return stop_error();
-        rc = kind == SCHEMA_EVENT ? create_event(db, l, o)
-                                  : load_object_create(db, l, o, o->sql);
+        rc = create_one(db, l, o);
         if (rc < 0 && load_skip(db, o) < 0)
             return -1;
     }

@@ -26,6 +26,7 @@ struct ddl_table {
     char **add_foreign; /* "ADD CONSTRAINT ... FOREIGN KEY ..." */
     size_t foreigns;
     bool disable_keys; /* ALTER TABLE ... DISABLE KEYS pays */
+    bool refers;       /* has its foreign keys in `create` */
     bool directory;    /* names a DATA or INDEX DIRECTORY */
 };
 
@@ -33,8 +34,14 @@ struct ddl_table {
 const char *ddl_step(const char *p);
 bool ddl_has_directory(const char *sql);
 /* What is not understood stays whole in `create`; never fails.  A table of few
- * rows is created with its indexes. */
-void ddl_table_split(const char *sql, bool few_rows, struct ddl_table *out);
+ * rows is created with its indexes, but for FULLTEXT and SPATIAL ones. */
+enum ddl_indexes { DDL_INDEXES_LATER, DDL_INDEXES_FEW_ROWS, DDL_INDEXES_STAY };
+void ddl_table_split(
+    const char *sql, enum ddl_indexes how, struct ddl_table *out);
+/* Does a CREATE TABLE in schema `own` have REFERENCES to that table?  May say
+ * so where it has not. */
+bool ddl_table_refers(
+    const char *sql, const char *own, const char *schema, const char *name);
 void ddl_table_free(struct ddl_table *t);
 /* A CREATE TABLE without what may differ in an equal table: AUTO_INCREMENT=n,
  * DATA DIRECTORY and INDEX DIRECTORY, and the mark of a time in the format of
@@ -47,6 +54,13 @@ char *ddl_or_replace(const char *sql);
 /* A GRANT without its IDENTIFIED clause; with `plain` also without REQUIRE and
  * resource limits, WITH GRANT OPTION kept.  Owned. */
 char *ddl_grant_strip(const char *sql, bool plain);
+/* What a GRANT ... ON `schema`.`name` is on; false where it is on more, or on
+ * nothing.  The names are owned. */
+struct ddl_grant {
+    const char *on; /* in the statement */
+    char *schema, *name;
+};
+bool ddl_grant_on(const char *sql, struct ddl_grant *out);
 /* All distinct back-ticked names in a statement, unquoted. */
 struct ddl_names {
     char **v;
@@ -54,6 +68,15 @@ struct ddl_names {
 };
 void ddl_names(const char *sql, struct ddl_names *out);
 void ddl_names_free(struct ddl_names *n);
+/* A CREATE VIEW as CREATE OR REPLACE; `ours`: with the session's user as the
+ * definer.  Owned. */
+char *ddl_view_replace(const char *sql, bool ours);
+/* The table that a view calls so; both names are owned. */
+bool ddl_view_table(
+    const char *sql, const char *alias, char **schema, char **name);
+/* Does a view call the function, and with how many arguments? */
+bool ddl_view_calls(
+    const char *sql, const char *schema, const char *name, size_t *arguments);
 
 /* --- the work --- */
 
@@ -154,6 +177,29 @@ void load_event_states(const struct load *l, struct sql_event_states *out);
 int load_object_create(struct db *db, const struct load *l,
     const struct schema_object *o, const char *sql);
 
+/*
+ * load_stand_in.c: what is missing is made, until stand_ins_drop(); -1 where
+ * that fails.
+ */
+struct stand_ins {
+    char **drop; /* statements */
+    size_t n, cap;
+};
+int stand_in_table(struct db *db, struct stand_ins *s, const char *schema,
+    const char *name, const struct ddl_names *columns);
+int stand_in_column(struct db *db, struct stand_ins *s, const char *schema,
+    const char *name, const char *column);
+int stand_in_routine(struct db *db, struct stand_ins *s, bool function,
+    const char *schema, const char *name, size_t arguments);
+int stand_ins_drop(struct db *db, struct stand_ins *s);
+/* Is that what a server's message says?  The names are owned. */
+bool missing_table(const char *text, char **schema, char **name);
+bool missing_function(const char *text, char **schema, char **name);
+char *missing_column(const char *text); /* as it says; NULL */
+
+/* load_grant.c: also on what is no longer there. */
+int load_grant(struct db *db, const struct load *l, const char *sql);
+
 /* load_views.c */
 int load_views(struct db *db, struct load *l);
 
@@ -201,6 +247,9 @@ int load_rows(struct load *l, struct load_report *out);
 /* load_index.c */
 int load_index(struct db *db, const struct load_table *t);
 int load_foreign_keys(struct db *db, struct load *l);
+
+/* load_zoned.c: once rows and indexes are in. */
+int load_zoned(struct db *db, struct load *l);
 
 /* load_verify.c: rows are read back.  A table that gets no foreign keys is
  * compared as soon as it is done, by who is free (load_rows.c), the others at

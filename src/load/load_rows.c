@@ -25,6 +25,7 @@ struct work {
     pthread_cond_t wake;
     struct pool_work *order;
     size_t next_part, parts_under_way;
+    bool *part_in; /* by its number in the manifest */
     size_t *ready; /* tables whose rows are in, their indexes to be made */
     size_t ready_n, ready_taken;
     size_t *whole; /* tables with their indexes, to be read back */
@@ -299,20 +300,66 @@ set_busy(struct work *w, const struct manifest_part *p, int by)
         w->l->table[p->table[i]].busy += (uint32_t)by;
 }
 
-/* The largest part of tables that nobody is at: two workers in one table cost
- * the server a half more.  Else the largest. */
-static size_t
-take_part(struct work *w)
+/* Is a table in it whose rows are taken only as they were written?  ARCHIVE
+ * refuses a number below its AUTO_INCREMENT. */
+static bool
+has_order(const struct manifest *m, const struct manifest_part *p)
+{
+    for (size_t i = 0; i < p->tables; i++)
+        if (strcasecmp(m->table[p->table[i]].engine, "ARCHIVE") == 0)
+            return true;
+    return false;
+}
+
+static bool
+shares_table(const struct manifest_part *a, const struct manifest_part *b)
+{
+    for (size_t i = 0; i < a->tables; i++)
+        for (size_t k = 0; k < b->tables; k++)
+            if (a->table[i] == b->table[k])
+                return true;
+    return false;
+}
+
+/* Who reads such a table writes one part after the other. */
+static bool
+in_turn(const struct work *w, size_t part)
 {
     const struct manifest *m = w->l->conf->manifest;
-    size_t at = w->next_part;
-    struct pool_work found;
 
-    while (at < m->parts && is_busy(w, &m->part[w->order[at].index]))
-        at++;
-    if (at == m->parts)
-        at = w->next_part;
-    found = w->order[at];
+    if (!has_order(m, &m->part[part]))
+        return true;
+    for (size_t i = 0; i < part; i++)
+        if (!w->part_in[i] && shares_table(&m->part[i], &m->part[part]))
+            return false;
+    return true;
+}
+
+/* The largest part of tables that nobody is at: two workers in one table cost
+ * the server a half more.  Else the largest.  Its place in the order; the
+ * number of parts where all have to wait for others. */
+static size_t
+find_part(const struct work *w)
+{
+    const struct manifest *m = w->l->conf->manifest;
+    size_t any = m->parts;
+
+    for (size_t at = w->next_part; at < m->parts; at++) {
+        if (!in_turn(w, w->order[at].index))
+            continue;
+        if (!is_busy(w, &m->part[w->order[at].index]))
+            return at;
+        any = MIN(any, at);
+    }
+    return any;
+}
+
+static size_t
+take_part(struct work *w, size_t at)
+{
+    const struct manifest *m = w->l->conf->manifest;
+    struct pool_work found = w->order[at];
+
     memmove(&w->order[w->next_part + 1], &w->order[w->next_part],
         (at - w->next_part) * sizeof found);
     w->order[w->next_part++] = found;
@@ -327,6 +374,7 @@ take_job(struct work *w, size_t *which)
 {
     const struct manifest *m = w->l->conf->manifest;
     enum job job = JOB_NONE;
+    size_t at;
 
     pthread_mutex_lock(&w->lock);
     for (;;) {
@@ -337,8 +385,8 @@ take_job(struct work *w, size_t *which)
             job = JOB_INDEX;
             break;
         }
-        if (w->next_part < m->parts) {
-            *which = take_part(w);
+        if ((at = find_part(w)) < m->parts) {
+            *which = take_part(w, at);
             job = JOB_PART;
             break;
         }
@@ -368,6 +416,7 @@ part_done(struct work *w, const struct manifest_part *p, bool ok)
 {
     pthread_mutex_lock(&w->lock);
     w->parts_under_way--;
+    w->part_in[p - w->l->conf->manifest->part] = ok;
     set_busy(w, p, -1);
     for (size_t i = 0; ok && i < p->tables; i++) {
         struct load_table *t = &w->l->table[p->table[i]];
@@ -479,6 +528,7 @@ prepare(struct work *w)
     const struct manifest *m = w->l->conf->manifest;
 
     w->order = xcalloc(m->parts + 1, sizeof *w->order);
+    w->part_in = xcalloc(m->parts + 1, sizeof *w->part_in);
     w->ready = xcalloc(m->tables + 1, sizeof *w->ready);
     w->whole = xcalloc(m->tables + 1, sizeof *w->whole);
     for (size_t i = 0; i < m->parts; i++) {
@@ -571,6 +621,7 @@ load_rows(struct load *l, struct load_report *out)
     out->bytes = w.bytes;
     out->index_us += w.index_us;
     free(w.order);
+    free(w.part_in);
     free(w.ready);
     free(w.whole);
     return rc;

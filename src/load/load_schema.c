@@ -34,6 +34,29 @@ read_objects(struct load *l, struct schema_reader *r)
     }
 }
 
+/* A table that is created with its foreign keys wants the indexes that they
+ * refer to, whichever of the two comes first. */
+static void
+keep_referred(struct load *l)
+{
+    size_t n = l->conf->manifest->tables;
+
+    for (size_t i = 0; i < n; i++) {
+        const struct schema_object *from = l->table[i].object;
+
+        for (size_t k = 0; l->table[i].ddl.refers && k < n; k++) {
+            struct load_table *t = &l->table[k];
+
+            if (t->ddl.indexes == 0 ||
+                !ddl_table_refers(from->sql, from->schema, t->object->schema,
+                    t->object->name))
+                continue;
+            ddl_table_free(&t->ddl);
+            ddl_table_split(t->object->sql, DDL_INDEXES_STAY, &t->ddl);
+        }
+    }
+}
+
 /* Tables whose rows are in the backup by their number, the others in a list
  * of their own. */
 static int
@@ -60,9 +83,12 @@ find_tables(struct load *l)
         t->object = o;
         ddl_table_split(o->sql,
             o->table < m->tables && m->table[o->table].sum.rows <= FEW_ROWS &&
-                m->table[o->table].bytes <= FEW_BYTES,
+                    m->table[o->table].bytes <= FEW_BYTES
+                ? DDL_INDEXES_FEW_ROWS
+                : DDL_INDEXES_LATER,
             &t->ddl);
     }
+    keep_referred(l);
     for (size_t i = 0; i < m->tables; i++) {
         if (l->table[i].object == NULL && !m->table[i].left_out)
             return err_set(ERR_VERIFY, "the schema lacks table %s.%s",

@@ -21,6 +21,8 @@ static const struct setting settings[] = {
     {"event_scheduler", "OFF", true, false},
     {"max_allowed_packet", "1073741824", false, false},
     {"strict_password_validation", "OFF", false, false},
+    /* A server with a log refuses functions that the source had. */
+    {"log_bin_trust_function_creators", "ON", false, false},
     {"innodb_flush_log_at_trx_commit", "0", false, true},
     {"sync_binlog", "0", false, true},
 };

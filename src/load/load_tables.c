@@ -98,6 +98,8 @@ made(struct load_making *m, struct load_table *t)
     pthread_mutex_unlock(&m->lock);
 }
 
+/* A table that keeps its rows elsewhere may want what is there: one that the
+ * target refuses is left out, and said. */
 static int
 create_some(void *arg, unsigned index)
 {
@@ -112,6 +114,8 @@ create_some(void *arg, unsigned index)
             continue;
         if ((rc = create_table(db, m->l, t)) == 0)
             made(m, t);
+        else if (!has_rows(m->l, t))
+            rc = load_skip(db, t->object);
     }
     pthread_mutex_lock(&m->lock);
     if (rc < 0)
@@ -131,8 +135,10 @@ create_merges(struct load *l)
     struct load_table *t;
 
     for (size_t i = 0; rc == 0 && (t = table_at(l, i)) != NULL; i++) {
-        if (t->object != NULL && ddl_table_is_merge(t->object->sql))
-            rc = create_table(db, l, t);
+        if (t->object == NULL || !ddl_table_is_merge(t->object->sql))
+            continue;
+        if ((rc = create_table(db, l, t)) < 0 && !has_rows(l, t))
+            rc = load_skip(db, t->object);
     }
     db_close(db);
     return rc;

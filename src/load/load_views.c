@@ -1,11 +1,13 @@
 /*
  * load_views.c -- views, in whatever order they can be made.
  *
- * A view may refer to a table that is no longer there; the server keeps such a
- * view but does not let it be made.  So where nothing else goes on, a stand-in
- * for a missing table is made, with every name in the views' statements as a
- * column, and dropped when all views are there.  What the server stores of a
- * view is its text, which is then the recorded one.
+ * Who makes a view on another one does so with the rights of that one's
+ * definer, who may be gone, or has nothing yet (grants come last, as some are
+ * on views); and a view may refer to a table, a column or a function that is no
+ * longer there.  The server keeps such views but does not let them be made.  So
+ * where some are left, all are made once more with us as the definer, what is
+ * missing is stood in for, and then each gets its own definer again, the last
+ * one first: what it is made of is still ours at that moment.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -17,15 +19,29 @@
 
 struct todo_view {
     const struct schema_object *o;
-    char *why; /* it could not be made the last time */
+    char *why;   /* it could not be made the last time */
+    char *tried; /* a reason for which something was done about it */
 };
 
 struct todo {
     struct todo_view *v;
     size_t n;
-    struct buf *drop; /* statements that end the stand-ins */
-    size_t drops, drop_cap;
+    const struct schema_object **made; /* in this order */
+    size_t mades;
+    bool ours; /* with us as the definer */
+    struct stand_ins stand_ins;
 };
+
+static int
+make(struct db *db, const struct load *l, const struct schema_object *o,
+    bool ours)
+{
+    char *sql = ddl_view_replace(o->sql, ours);
+    int rc = load_object_create(db, l, o, sql);
+
+    free(sql);
+    return rc;
+}
 
 /* One pass over what is left.  Returns how many were made, or -1. */
 static long
@@ -35,21 +51,23 @@ pass(struct db *db, const struct load *l, struct todo *t)
     long made = 0;
 
     for (size_t i = 0; i < t->n; i++) {
-        const struct schema_object *o = t->v[i].o;
+        struct todo_view v = t->v[i];
         int rc = -1;
 
-        free(t->v[i].why);
-        t->v[i].why = NULL;
+        free(v.why);
+        v.why = NULL;
         if (stop_asked())
             stop_error();
         else
-            rc = load_object_create(db, l, o, o->sql);
+            rc = make(db, l, v.o, t->ours);
         if (rc == 0) {
+            t->made[t->mades++] = v.o;
+            free(v.tried);
             made++;
             continue;
         }
-        t->v[left].o = o;
-        t->v[left++].why = xstrdup(err_text());
+        v.why = xstrdup(err_text());
+        t->v[left++] = v;
         if (err_kind() != ERR_UNREACHABLE && !stop_asked()) {
             err_clear();
             continue;
@@ -63,90 +81,15 @@ pass(struct db *db, const struct load *l, struct todo *t)
     return made;
 }
 
-/* Schema and name of "... Table 'schema.name' doesn't exist".  The schema is
- * taken to end at the first dot. */
-static bool
-missing_table(const char *text, char **schema, char **name)
-{
-    const char *p = text == NULL ? NULL : strstr(text, "Table '"), *dot, *end;
-
-    if (p == NULL)
-        return false;
-    p += strlen("Table '");
-    dot = strchr(p, '.');
-    end = strstr(p, "' doesn't exist");
-    if (dot == NULL || end == NULL || dot > end)
-        return false;
-    *schema = xstrndup(p, (size_t)(dot - p));
-    *name = xstrndup(dot + 1, (size_t)(end - dot - 1));
-    return true;
-}
-
-static void
-add_drop(struct todo *t, const char *what, const char *schema, const char *name)
-{
-    struct buf b = {0};
-
-    buf_fmt(&b, "DROP %s IF EXISTS ", what);
-    db_ident(&b, schema);
-    if (name != NULL) {
-        buf_str(&b, ".");
-        db_ident(&b, name);
-    }
-    t->drop = xgrow(t->drop, t->drops, &t->drop_cap, sizeof *t->drop);
-    t->drop[t->drops++] = b;
-}
-
+/* Until nothing more can be made. */
 static int
-make_schema(struct db *db, const char *schema, struct todo *t)
+passes(struct db *db, const struct load *l, struct todo *t)
 {
-    char *q = load_quoted(schema);
-    struct buf b = {0};
-    uint64_t there = 0;
-    int rc = db_value_u64(db, &there,
-        "SELECT COUNT(*) FROM information_schema.SCHEMATA WHERE SCHEMA_NAME=%s",
-        q);
+    long made = 1;
 
-    if (rc > 0 && there == 0) {
-        add_drop(t, "DATABASE", schema, NULL);
-        buf_str(&b, "CREATE DATABASE ");
-        db_ident(&b, schema);
-        rc = db_exec_bytes(db, (char *)b.data, b.len);
-    }
-    free(q);
-    buf_free(&b);
-    return rc < 0 ? -1 : 0;
-}
-
-static int
-make_table(struct db *db, const char *schema, const char *name, struct todo *t)
-{
-    struct ddl_names names;
-    struct buf b = {0}, all = {0};
-    int rc;
-
-    for (size_t i = 0; i < t->n; i++) {
-        if (strstr(t->v[i].o->sql, name) != NULL)
-            buf_str(&all, t->v[i].o->sql);
-    }
-    ddl_names(buf_cstr(&all), &names);
-    buf_str(&b, "CREATE TABLE ");
-    db_ident(&b, schema);
-    buf_str(&b, ".");
-    db_ident(&b, name);
-    buf_str(&b, " (");
-    for (size_t i = 0; i < names.n; i++) {
-        buf_str(&b, i == 0 ? "" : ", ");
-        db_ident(&b, names.v[i]);
-        buf_str(&b, " INT");
-    }
-    buf_str(&b, ") ENGINE=MyISAM");
-    add_drop(t, "TABLE", schema, name);
-    rc = db_exec_bytes(db, (char *)b.data, b.len);
-    ddl_names_free(&names);
-    buf_free(&all);
-    buf_free(&b);
-    return rc;
+    while (t->n > 0 && made > 0)
+        made = pass(db, l, t);
+    return made < 0 ? -1 : 0;
 }
 
 /* A view that is still to be made, and therefore missing? */
@@ -161,90 +104,250 @@ is_todo(const struct todo *t, const char *schema, const char *name)
     return false;
 }
 
+/* Every name of the views that name it could be one of its columns. */
+static int
+for_table(struct db *db, const struct load *l, struct todo *t,
+    const struct todo_view *v)
+{
+    char *schema, *name;
+    struct ddl_names names;
+    struct buf all = {0};
+    int rc = 0;
+
+    if (!missing_table(v->why, &schema, &name))
+        return 0;
+    /* Of a part: nothing is made where the target's own things are. */
+    if (!is_todo(t, schema, name) &&
+        (!scope_active(l->conf->scope) || load_has_schema(l, schema))) {
+        for (size_t i = 0; i < t->n; i++)
+            if (strstr(t->v[i].o->sql, name) != NULL)
+                buf_str(&all, t->v[i].o->sql);
+        ddl_names(buf_cstr(&all), &names);
+        rc = stand_in_table(db, &t->stand_ins, schema, name, &names) < 0 ? -1
+                                                                         : 1;
+        ddl_names_free(&names);
+    }
+    if (rc > 0)
+        log_info("view %s.%s refers to %s.%s, which does not exist, as at the "
+                 "source",
+            v->o->schema, v->o->name, schema, name);
+    buf_free(&all);
+    free(schema);
+    free(name);
+    return rc;
+}
+
+/* A view on a view that has no such column any more: nobody looks into that
+ * one until it is made as it is. */
+static int
+widen_view(struct db *db, struct todo *t, const struct schema_object *o,
+    const char *column)
+{
+    struct ddl_names names;
+    struct buf all = {0}, b = {0};
+    int rc;
+
+    for (size_t i = 0; i < t->mades; i++)
+        if (strstr(t->made[i]->sql, o->name) != NULL)
+            buf_str(&all, t->made[i]->sql);
+    for (size_t i = 0; i < t->n; i++)
+        buf_str(&all, t->v[i].o->sql);
+    ddl_names(buf_cstr(&all), &names);
+    buf_str(&b, "CREATE OR REPLACE VIEW ");
+    db_ident(&b, o->schema);
+    buf_str(&b, ".");
+    db_ident(&b, o->name);
+    for (size_t i = 0; i < names.n; i++) {
+        buf_str(&b, i == 0 ? " AS SELECT 1 AS " : ", 1 AS ");
+        db_ident(&b, names.v[i]);
+    }
+    rc = load_name_in(names.v, names.n, column)
+        ? db_exec_bytes(db, (char *)b.data, b.len)
+        : 0;
+    ddl_names_free(&names);
+    buf_free(&all);
+    buf_free(&b);
+    return rc < 0 ? -1 : 1;
+}
+
+static int
+for_column(struct db *db, const struct load *l, struct todo *t,
+    const struct todo_view *v)
+{
+    char *missing = missing_column(v->why), *dot, *of;
+    char *schema = NULL, *name = NULL;
+    int rc = 0;
+
+    /* schema.table.column, table.column or alias.column */
+    if (missing == NULL || (dot = strrchr(missing, '.')) == NULL)
+        goto out;
+    *dot++ = '\0';
+    of = strrchr(missing, '.') != NULL ? strrchr(missing, '.') + 1 : missing;
+    if (!ddl_view_table(v->o->sql, of, &schema, &name) ||
+        !load_has_schema(l, schema))
+        goto out;
+    for (size_t i = 0; i < t->mades && rc == 0; i++)
+        if (strcmp(t->made[i]->schema, schema) == 0 &&
+            strcmp(t->made[i]->name, name) == 0)
+            rc = widen_view(db, t, t->made[i], dot);
+    if (rc == 0)
+        rc = stand_in_column(db, &t->stand_ins, schema, name, dot) < 0 ? -1 : 1;
+    if (rc > 0)
+        log_info("view %s.%s refers to %s.%s.%s, which does not exist, as at "
+                 "the source",
+            v->o->schema, v->o->name, schema, name, dot);
+
+out:
+    free(missing);
+    free(schema);
+    free(name);
+    return rc;
+}
+
+static int
+for_function(struct db *db, const struct load *l, struct todo *t,
+    const struct todo_view *v)
+{
+    char *schema, *name;
+    size_t arguments;
+    int rc = 0;
+
+    if (!missing_function(v->why, &schema, &name))
+        return 0;
+    if (ddl_view_calls(v->o->sql, schema, name, &arguments) &&
+        (!scope_active(l->conf->scope) || load_has_schema(l, schema)))
+        rc = stand_in_routine(
+                 db, &t->stand_ins, true, schema, name, arguments) < 0
+            ? -1
+            : 1;
+    if (rc > 0)
+        log_info("view %s.%s refers to the function %s.%s, which does not "
+                 "exist, as at the source",
+            v->o->schema, v->o->name, schema, name);
+    free(schema);
+    free(name);
+    return rc;
+}
+
 /* Make one stand-in.  1 if one was made, 0 if none helps, -1. */
 static int
 stand_in(struct db *db, const struct load *l, struct todo *t)
 {
-    bool part = scope_active(l->conf->scope);
     int rc = 0;
 
     for (size_t i = 0; i < t->n && rc == 0; i++) {
-        char *schema = NULL, *name = NULL;
-        if (!missing_table(t->v[i].why, &schema, &name))
+        struct todo_view *v = &t->v[i];
+
+        if (v->why == NULL ||
+            (v->tried != NULL && strcmp(v->tried, v->why) == 0))
+            continue; /* that was no help */
+        if ((rc = for_table(db, l, t, v)) == 0 &&
+            (rc = for_column(db, l, t, v)) == 0)
+            rc = for_function(db, l, t, v);
+        if (rc < 0 && err_kind() != ERR_UNREACHABLE && !stop_asked()) {
+            log_debug("%s", err_text());
+            err_clear();
+            rc = 0;
+        }
+        if (rc > 0) {
+            free(v->tried);
+            v->tried = xstrdup(v->why);
+        }
+    }
+    return rc;
+}
+
+/* Each as it is, the last one first. */
+static int
+give_back(struct db *db, const struct load *l, struct todo *t)
+{
+    int rc = 0;
+
+    for (size_t i = t->mades; i-- > 0 && rc == 0;) {
+        const struct schema_object *o = t->made[i];
+
+        if (stop_asked())
+            return stop_error();
+        if (make(db, l, o, false) == 0)
             continue;
-        /* Of a part: nothing is made where the target's own things are. */
-        if (!is_todo(t, schema, name) &&
-            (!part || load_has_schema(l, schema))) {
-            if (make_schema(db, schema, t) == 0 &&
-                make_table(db, schema, name, t) == 0)
-                rc = 1;
-            else if (err_kind() == ERR_UNREACHABLE)
-                rc = -1;
+        if ((rc = load_skip(db, o)) == 0) {
+            char *name = db_name2(o->schema, o->name);
+
+            rc = db_exec(db, "DROP VIEW IF EXISTS %s", name);
+            free(name);
+        }
+    }
+    return rc;
+}
+
+static int
+make_the_rest(struct db *db, const struct load *l, struct todo *t)
+{
+    int rc = 0;
+
+    t->ours = true;
+    for (size_t i = 0; i < t->mades; i++) {
+        if (stop_asked())
+            return stop_error();
+        if (make(db, l, t->made[i], true) < 0) {
+            if (err_kind() == ERR_UNREACHABLE)
+                return -1;
             err_clear();
         }
-        if (rc > 0)
-            log_info("view %s.%s refers to %s.%s, which does not exist, as at "
-                     "the source",
-                t->v[i].o->schema, t->v[i].o->name, schema, name);
-        free(schema);
-        free(name);
     }
-    return rc;
-}
-
-static int
-drop_stand_ins(struct db *db, struct todo *t)
-{
-    int rc = 0;
-
-    while (t->drops > 0) {
-        struct buf *b = &t->drop[--t->drops];
-        if (rc == 0 && db_exec_bytes(db, (char *)b->data, b->len) < 0)
-            rc = -1;
-        buf_free(b);
-    }
-    return rc;
-}
-
-static int
-make_all(struct db *db, const struct load *l, struct todo *t)
-{
-    long made;
-    int rc = 0;
-
-    while (t->n > 0) {
-        if ((made = pass(db, l, t)) < 0)
+    do {
+        if (passes(db, l, t) < 0)
             return -1;
-        if (made == 0 && (rc = stand_in(db, l, t)) <= 0)
-            return rc;
+    } while (t->n > 0 && (rc = stand_in(db, l, t)) > 0);
+    return rc < 0 ? -1 : give_back(db, l, t);
+}
+
+static int
+skip_the_rest(struct db *db, struct todo *t)
+{
+    int rc = 0;
+
+    for (size_t i = 0; i < t->n; i++) {
+        if (rc == 0 && t->v[i].why != NULL) {
+            err_set(ERR_FAILED, "%s", t->v[i].why);
+            rc = load_skip(db, t->v[i].o);
+        }
     }
-    return 0;
+    return rc;
 }
 
 int
 load_views(struct db *db, struct load *l)
 {
-    struct todo t = {.v = xcalloc(l->objects + 1, sizeof *t.v)};
+    struct todo t = {
+        .v = xcalloc(l->objects + 1, sizeof *t.v),
+        .made = xcalloc(l->objects + 1, sizeof *t.made),
+    };
+    struct err_saved *e = NULL;
     int rc;
 
     for (size_t i = 0; i < l->objects; i++) {
         if (l->object[i].kind == SCHEMA_VIEW)
             t.v[t.n++].o = &l->object[i];
     }
-    rc = make_all(db, l, &t);
-    for (size_t i = 0; i < t.n; i++) {
-        if (rc == 0) {
-            err_set(ERR_FAILED, "%s", t.v[i].why);
-            rc = load_skip(db, t.v[i].o);
-        }
-        free(t.v[i].why);
-    }
+    rc = passes(db, l, &t);
+    if (rc == 0 && t.n > 0)
+        rc = make_the_rest(db, l, &t);
     if (rc == 0)
-        rc = drop_stand_ins(db, &t);
-    else
-        for (size_t i = 0; i < t.drops; i++)
-            buf_free(&t.drop[i]);
-    free(t.drop);
+        rc = skip_the_rest(db, &t);
+    if (rc < 0)
+        e = err_take();
+    if (stand_ins_drop(db, &t.stand_ins) < 0 && rc == 0)
+        rc = -1;
+    if (e != NULL) {
+        err_clear();
+        rc = err_put(e);
+    }
+    for (size_t i = 0; i < t.n; i++) {
+        free(t.v[i].why);
+        free(t.v[i].tried);
+    }
     free(t.v);
+    free(t.made);
     return rc;
 }

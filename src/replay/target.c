@@ -30,6 +30,7 @@ static const struct {
     {"old_mode", NULL},
     {"innodb_compression_default", NULL},
     {"innodb_default_encryption_key_id", NULL},
+    {"time_zone", NULL}, /* of rows: generated columns may go by it */
     /* What the source took, strict or not. */
     {"innodb_strict_mode", "OFF"},
     {"max_heap_table_size", "18446744073709547520"},
@@ -257,6 +258,10 @@ source_setting(struct target *t, const char *name)
     bool knows = db_version(t->db) >= 100601;
 
     if (value == NULL)
+        return NULL;
+    /* Who else works on the target sees it. */
+    if (strcmp(name, "time_zone") == 0 &&
+        manifest_setting(t->conf->source, "zoned_tables") == NULL)
         return NULL;
     version = t->conf->source->info.server_version;
     if (strcmp(name, "old_mode") == 0 && !knows)

@@ -10,14 +10,16 @@ shop_rows 2000 | mysql_client --socket="$SRC"
 sql "$SRC" "USE shop; CREATE TABLE heap (id INT PRIMARY KEY, v CHAR(99)) ENGINE=MEMORY;
     INSERT INTO heap SELECT seq, MD5(seq) FROM seq_1_to_1000;
     CREATE TABLE gone (a INT); CREATE VIEW broken AS SELECT a FROM gone;
-    DROP TABLE gone"
+    DROP TABLE gone; SET GLOBAL log_bin_trust_function_creators = ON;
+    CREATE FUNCTION unsafe() RETURNS INT MODIFIES SQL DATA RETURN 1"
 set_up
 stream_start
 write_as shop_customer 1
 sleep 0.5
 pitr backup
 sleep 1
-sql "$SRC" "USE shop; INSERT INTO heap SELECT seq, MD5(seq) FROM seq_1001_to_2000"
+sql "$SRC" "USE shop; CREATE FUNCTION unsafe_too() RETURNS INT MODIFIES SQL DATA
+    RETURN 2; INSERT INTO heap SELECT seq, MD5(seq) FROM seq_1001_to_2000"
 writers_pause
 cutoff=$(wait_second "$SRC")
 truth "$SRC" "$T/truth"

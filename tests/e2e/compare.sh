@@ -23,8 +23,9 @@ truth()
     truth_sort "$2"
 }
 
-users_schemas="NOT IN ('mysql', 'sys', 'information_schema',
-    'performance_schema')"
+# As bytes: a schema Mysql is somebody's.
+users_schemas="NOT IN (BINARY 'mysql', BINARY 'sys', BINARY 'information_schema',
+    BINARY 'performance_schema')"
 
 # One SELECT a table, written by the server itself.  Floats go as DOUBLE, whose
 # text is exact; HEX() of a number would round it.  Of what is longer than

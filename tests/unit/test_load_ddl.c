@@ -148,7 +148,7 @@ test_split(void **state)
         const struct split_case *c = &split_cases[i];
         struct ddl_table t;
         print_message("  %s\n", c->what);
-        ddl_table_split(c->sql, false, &t);
+        ddl_table_split(c->sql, DDL_INDEXES_LATER, &t);
         assert_string_equal(t.create, c->create);
         check_list(t.add_index, t.indexes, c->index);
         check_list(t.add_foreign, t.foreigns, c->foreign);
@@ -170,7 +170,7 @@ test_split_few_rows(void **state)
         const struct split_case *c = &split_cases[i];
         struct ddl_table t;
 
-        ddl_table_split(c->sql, true, &t);
+        ddl_table_split(c->sql, DDL_INDEXES_FEW_ROWS, &t);
         check_list(t.add_foreign, t.foreigns, c->foreign);
         assert_false(t.disable_keys);
         if (strstr(c->sql, "FULLTEXT") != NULL ||

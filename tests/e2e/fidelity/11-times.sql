@@ -63,3 +63,15 @@ INSERT INTO old_formats VALUES (1, '-838:59:59', '838:59:59.999999',
     (2, '838:59:59', '-00:00:00.000001', '1000-01-01', '1000-01-01 00:00:00.001',
     '1970-01-02 00:00:01', '1970-01-02 00:00:01.000001'),
     (3, NULL, NULL, NULL, NULL, NULL, NULL);
+-- Made of a TIMESTAMP: by the time zone of who writes, which is the server's in
+-- the first, and UTC in the second.
+CREATE TABLE zoned (id INT PRIMARY KEY, ts TIMESTAMP NULL, d DATE AS (DATE(ts))
+    STORED, h INT AS (HOUR(ts)) VIRTUAL, m VARCHAR(9) AS (MONTHNAME(d)) VIRTUAL,
+    KEY (h));
+CREATE TABLE zoned_utc (id INT PRIMARY KEY, ts TIMESTAMP(6) NULL, h INT
+    AS (HOUR(ts)) STORED);
+INSERT INTO zoned (id, ts) VALUES (1, '2024-01-01 00:30:00'),
+    (2, '2024-06-30 23:30:00'), (3, NULL);
+SET time_zone = '+00:00';
+INSERT INTO zoned_utc (id, ts) VALUES (1, '2024-01-01 00:30:00'), (2, NULL);
+SET time_zone = DEFAULT;

@@ -46,3 +46,10 @@ INSERT INTO `таблица` VALUES (DEFAULT), ('нет');
 USE `select`;
 CREATE TABLE `table` (`column` INT PRIMARY KEY, `order` INT, KEY `group` (`order`));
 INSERT INTO `table` VALUES (1, 2);
+-- Somebody's, though they look like the server's own.
+CREATE DATABASE `SYS`;
+CREATE TABLE `SYS`.mine (a INT);
+INSERT INTO `SYS`.mine VALUES (1);
+CREATE DATABASE `MySQL`;
+CREATE VIEW `MySQL`.mine AS SELECT a FROM `SYS`.mine;
+CREATE PROCEDURE `MySQL`.p() SELECT 1;

@@ -121,3 +121,29 @@ CREATE VIEW with_recursive AS WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL
 CREATE VIEW `utf8 names` AS SELECT 'ß' AS `ß`, _latin1 x'e9' AS `é`;
 CREATE VIEW fk_one.elsewhere AS SELECT id FROM objects.v_base;
 DROP TABLE gone;
+-- Views on views whose definer may nothing else, is gone, or had it from a grant
+-- on the view itself; on columns and functions that are gone.
+CREATE USER viewer@localhost, leaver@localhost;
+GRANT SELECT ON objects.base TO viewer@localhost, leaver@localhost;
+CREATE DEFINER=viewer@localhost VIEW of_viewer AS SELECT id, name FROM base;
+GRANT SELECT ON objects.of_viewer TO viewer@localhost;
+CREATE DEFINER=viewer@localhost VIEW of_viewer_too AS
+    SELECT id FROM of_viewer WHERE name IS NOT NULL;
+CREATE DEFINER=leaver@localhost VIEW of_leaver AS SELECT id, name FROM base;
+CREATE DEFINER=viewer@localhost VIEW a_leaver AS SELECT name FROM of_leaver;
+DROP USER leaver@localhost;
+CREATE TABLE lessened (a INT, b INT, c INT, d VARCHAR(9));
+INSERT INTO lessened VALUES (1, 2, 3, 'x');
+CREATE FUNCTION lost_function(a INT, b VARCHAR(9)) RETURNS INT NO SQL RETURN 1;
+CREATE VIEW less_column AS SELECT x.a, x.b AS bb FROM lessened x WHERE x.b > 0;
+CREATE VIEW less_order AS SELECT a FROM lessened ORDER BY c;
+CREATE VIEW a_less_column AS SELECT bb FROM less_column;
+CREATE VIEW less_function AS SELECT lost_function(a, 'x,(') AS f FROM lessened;
+CREATE VIEW narrow AS SELECT a, b FROM lessened;
+CREATE VIEW on_narrow AS SELECT b FROM narrow;
+CREATE VIEW to_be_dropped AS SELECT b FROM lessened;
+CREATE TRIGGER less_trigger BEFORE UPDATE ON lessened FOR EACH ROW SET NEW.c = 1;
+CREATE TRIGGER less_too BEFORE DELETE ON lessened FOR EACH ROW SET @x = OLD.b;
+ALTER TABLE lessened DROP COLUMN b, DROP COLUMN c;
+CREATE OR REPLACE VIEW narrow AS SELECT a FROM base JOIN lessened ON a = id;
+DROP FUNCTION lost_function;

@@ -76,3 +76,18 @@ RENAME USER renamed_from@'%' TO renamed_to@localhost;
 CREATE DEFINER=native@'%' SQL SECURITY DEFINER VIEW acc.of_native AS SELECT 1;
 CREATE DEFINER=reader VIEW acc.of_role AS SELECT 2 AS two;
 SET PASSWORD FOR empty@'192.168.0.%' = PASSWORD('later');
+-- On what is no longer there.
+CREATE DATABASE `acc gone`;
+CREATE TABLE `acc gone`.t (a INT);
+CREATE PROCEDURE `acc gone`.p() SELECT 1;
+CREATE TABLE acc.gone (a INT, `b c` INT);
+CREATE TABLE acc.less (a INT, b INT, `c d` INT);
+CREATE USER stale@localhost, stale_too@localhost;
+GRANT SELECT ON `acc gone`.t TO stale@localhost;
+GRANT EXECUTE ON PROCEDURE `acc gone`.p TO stale@localhost;
+GRANT SELECT, DROP ON acc.gone TO stale@localhost, stale_too@localhost;
+GRANT UPDATE (`b c`) ON acc.gone TO stale@localhost WITH GRANT OPTION;
+GRANT INSERT, SELECT (a, b), UPDATE (`c d`) ON acc.less TO stale@localhost;
+DROP DATABASE `acc gone`;
+DROP TABLE acc.gone;
+ALTER TABLE acc.less DROP COLUMN b, DROP COLUMN `c d`;

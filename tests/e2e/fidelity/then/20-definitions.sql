@@ -73,3 +73,10 @@ DROP ROLE top;
 REVOKE ADMIN OPTION FOR admins FROM native@'%';
 SET DEFAULT ROLE NONE FOR hashed@localhost;
 REVOKE PROXY ON ''@'%' FROM two_ways@localhost;
+-- What could not be made any more goes, or changes.
+DROP VIEW objects.to_be_dropped;
+DROP TRIGGER objects.less_too;
+REVOKE SELECT ON acc.gone FROM stale_too@localhost;
+REVOKE SELECT (b) ON acc.less FROM stale@localhost;
+INSERT INTO times.zoned (id, ts) VALUES (4, '2024-12-31 23:59:59');
+UPDATE times.zoned SET ts = ts + INTERVAL 1 HOUR WHERE id = 2;
