@@ -85,6 +85,11 @@ struct sink *store_put(struct store *s, const char *name, enum store_put how);
  * there in part.
  */
 struct sink *store_append(struct store *s, const char *name, uint64_t offset);
+/*
+ * err says that an object could not be read: is it not there any more?  A listing
+ * is no snapshot, and expire removes while others read.  err stays as it is.
+ */
+bool store_is_gone(struct store *s, const char *name);
 /* NULL with ERR_VERIFY where there is no such object.  On a vault the source
  * outlives lost connections. */
 struct source *store_get(struct store *s, const char *name);

@@ -234,7 +234,9 @@ open_piece(struct many *m)
 
     m->fd =
         openat(m->dir, file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    if (m->fd < 0)
+    if (m->fd < 0 && errno == ENOENT)
+        rc = err_set(ERR_VERIFY, "%s: %s is missing", m->where, file);
+    else if (m->fd < 0)
         rc = err_sys(ERR_FAILED, "cannot open %s: %s", m->where, file);
     else if (fstat(m->fd, &st) < 0 || !S_ISREG(st.st_mode))
         rc =

@@ -138,6 +138,9 @@ open_piece(struct reader *r)
         r->open = true;
         r->next = r->at;
     } else if (status == SFTP_NO_SUCH_FILE) {
+        /* It was removed since its folder was looked at, which is no knowledge
+         * any more: who asks now whether it is there is to be told. */
+        vault_forget(r->s, r->name);
         err_set(ERR_VERIFY, "%s: %s is missing", r->s->url.shown, file);
     } else if (status > 0) {
         struct vault_req q = {.type = SFTP_STATUS, .status = (uint32_t)status};

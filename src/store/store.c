@@ -177,6 +177,19 @@ store_stat(struct store *s, const char *name, uint64_t *size)
     return s->ops->stat(s->impl, name, size);
 }
 
+bool
+store_is_gone(struct store *s, const char *name)
+{
+    struct err_saved *why = err_take();
+    uint64_t size;
+    bool gone = store_stat(s, name, &size) == 0;
+
+    err_clear();
+    if (why != NULL)
+        err_put(why);
+    return gone;
+}
+
 int
 store_written(struct store *s, const char *name, uint64_t *us)
 {

@@ -256,7 +256,9 @@ static void
 removing(void **state)
 {
     struct store_list l;
+    struct source *src;
     uint64_t size;
+    uint8_t byte;
 
     (void)state;
     put_sample(st, "gone/deep/er/a", 100);
@@ -270,6 +272,17 @@ removing(void **state)
     assert_int_equal(l.n, 1); /* the empty folders went too */
     assert_string_equal(l.v[0].name, "gone/b");
     store_list_free(&l);
+    /* By another, behind the back of who has looked at the folder. */
+    put_sample(st, "gone/c", 100);
+    assert_int_equal(size_of(st, "gone/c"), 100);
+    assert_int_equal(sshserver_sh(&ss, "rm -f vault/gone/c"), 0);
+    src = store_get(st, "gone/c");
+    assert_true(src == NULL || source_read(src, &byte, 1) < 0);
+    assert_int_equal(err_kind(), ERR_VERIFY);
+    assert_true(store_is_gone(st, "gone/c"));
+    assert_int_equal(err_kind(), ERR_VERIFY);
+    err_clear();
+    source_free(src);
 }
 
 static void
