@@ -134,7 +134,8 @@ load_index(struct ends *w, size_t i)
         return 0;
     if (err_kind() != ERR_VERIFY)
         return -1;
-    log_warn("%s; its segments are read one by one", err_text());
+    if (!store_is_gone(w->r->store, x->name))
+        log_warn("%s; its segments are read one by one", err_text());
     err_clear();
     return 0;
 }

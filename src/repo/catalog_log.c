@@ -14,6 +14,8 @@
 
 /* So many are looked at together: what they take is let go before the next. */
 #define WINDOW ((size_t)8192)
+/* How often all is read where the log grows while it is listed. */
+#define LOOKS 4
 
 /*
  * Does the next one's link pass over this one?  Then it counted as nothing when
@@ -116,26 +118,34 @@ read_end(struct repo *r, struct found *all, uint64_t limit)
     return rc;
 }
 
-/* Does b's link name a, as long and with the digest that a has? */
+/* Does b's link name a, as long and with the digest that a has?  NULL, or why
+ * not. */
+static const char *
+link_fault(const struct segment_info *a, const struct segment_info *b)
+{
+    const struct segment_start *s = &b->start;
+
+    if (s->prev_name == NULL || strcmp(s->prev_name, a->name) != 0)
+        return "a segment between them is missing";
+    if (s->prev_size != a->size)
+        return "the first was cut short or has bytes added";
+    if (memcmp(s->prev_digest, a->digest, DIGEST_SIZE) != 0 ||
+        (s->linked && memcmp(s->prev_link, a->link, DIGEST_SIZE) != 0))
+        return "the first is not what was written";
+    if (s->cause == SEGMENT_NEXT &&
+        (s->epoch != a->start.epoch ||
+            !gtid_pos_equal(&s->gtid, &a->state.gtid)))
+        return "their GTID positions do not meet";
+    if (s->seq <= a->start.seq)
+        return "their numbers are out of order";
+    return NULL;
+}
+
 static void
 check_link(const struct segment_info *a, struct segment_info *b)
 {
-    const struct segment_start *s = &b->start;
-    const char *fault = NULL;
+    const char *fault = link_fault(a, b);
 
-    if (s->prev_name == NULL || strcmp(s->prev_name, a->name) != 0)
-        fault = "a segment between them is missing";
-    else if (s->prev_size != a->size)
-        fault = "the first was cut short or has bytes added";
-    else if (memcmp(s->prev_digest, a->digest, DIGEST_SIZE) != 0 ||
-        (s->linked && memcmp(s->prev_link, a->link, DIGEST_SIZE) != 0))
-        fault = "the first is not what was written";
-    else if (s->cause == SEGMENT_NEXT &&
-        (s->epoch != a->start.epoch ||
-            !gtid_pos_equal(&s->gtid, &a->state.gtid)))
-        fault = "their GTID positions do not meet";
-    else if (s->seq <= a->start.seq)
-        fault = "their numbers are out of order";
     if (fault != NULL && b->broken == NULL)
         b->broken = xasprintf("between %s and %s: %s", a->name, b->name, fault);
 }
@@ -357,35 +367,117 @@ list_log(struct repo *r, bool indexes, struct store_list *l, struct beside *b)
     return rc < 0 ? err_put(why) : 0;
 }
 
-int
-catalog_load_log(struct repo *r, struct catalog *c)
+static int
+load_listed(struct repo *r, const struct store_list *l, struct beside *b,
+    struct catalog *c)
 {
-    struct store_list l = {0};
-    struct named *v = NULL;
-    struct found *found;
-    struct beside b;
-    size_t left;
-    int rc = list_log(r, !c->signatures, &l, &b);
+    struct named *v = name_all(l);
+    struct found *found = xcalloc(MIN(MAX(l->n, 1), WINDOW), sizeof *found);
+    size_t left = l->n;
+    int rc = 0;
 
-    left = rc == 0 ? l.n : 0;
-    v = name_all(&l);
-    found = xcalloc(MIN(MAX(l.n, 1), WINDOW), sizeof *found);
-    c->segment = xcalloc(MAX(l.n, 1), sizeof *c->segment);
+    c->segment = xcalloc(MAX(l->n, 1), sizeof *c->segment);
     c->segments = 0;
     while (left > 0 && rc == 0) {
         size_t n = MIN(left, WINDOW);
 
         left -= n;
-        rc = read_window(r, &b.index, v + left, found, n, c);
+        rc = read_window(r, &b->index, v + left, found, n, c);
     }
     turn_round(c);
+    free(found);
+    free(v);
+    return rc;
+}
+
+/* --- a listing is no snapshot --- */
+
+static bool
+looks_broken(const struct catalog *c)
+{
+    for (size_t i = 0; i < c->segments; i++)
+        if (c->segment[i].broken != NULL ||
+            (i > 0 && link_fault(&c->segment[i - 1], &c->segment[i]) != NULL))
+            return true;
+    return false;
+}
+
+/*
+ * What is not listed any more was removed while it was read: then it is as if
+ * it had not been there before, which at the begin of the log is no damage.
+ * True where something is there now that a listing had overlooked, as it came
+ * while that was made: then all has to be read again.
+ */
+static bool
+settle(struct catalog *c, const struct store_list *was,
+    const struct store_list *is)
+{
+    size_t kept = 0;
+    bool again = false;
+
+    for (size_t i = 0; i < c->segments; i++) {
+        struct segment_info *s = &c->segment[i];
+        const char *before = s->start.prev_name;
+        bool had, has;
+
+        if (store_list_find(is, s->name) == NULL) {
+            segment_info_free(s);
+            continue;
+        }
+        had = before != NULL && store_list_find(was, before) != NULL;
+        has = before != NULL && store_list_find(is, before) != NULL;
+        if (had && !has) {
+            free(s->broken);
+            s->broken = NULL;
+        }
+        again = again || (!had && has);
+        c->segment[kept++] = *s;
+    }
+    c->segments = kept;
+    return again;
+}
+
+/* 1 where it has to be read again, 0, -1. */
+static int
+load_once(struct repo *r, struct catalog *c)
+{
+    struct store_list was = {0}, is = {0};
+    struct beside b;
+    int rc = list_log(r, !c->signatures, &was, &b);
+
+    if (rc == 0)
+        rc = load_listed(r, &was, &b, c);
+    if (rc == 0 && looks_broken(c) &&
+        (rc = store_list(r->store, "binlog/", false, &is)) == 0)
+        rc = settle(c, &was, &is);
+    index_list_free(&b.index);
+    store_list_free(&was);
+    store_list_free(&is);
+    return rc;
+}
+
+static void
+unload(struct catalog *c)
+{
+    for (size_t i = 0; i < c->segments; i++)
+        segment_info_free(&c->segment[i]);
+    free(c->segment);
+    c->segment = NULL;
+    c->segments = 0;
+}
+
+int
+catalog_load_log(struct repo *r, struct catalog *c)
+{
+    int rc = load_once(r, c);
+
+    for (int i = 1; i < LOOKS && rc > 0; i++) {
+        unload(c);
+        rc = load_once(r, c);
+    }
     for (size_t i = 1; i < c->segments; i++)
         check_link(&c->segment[i - 1], &c->segment[i]);
     for (size_t i = 0; i < c->segments; i++)
         c->breaks += c->segment[i].broken != NULL;
-    free(found);
-    free(v);
-    index_list_free(&b.index);
-    store_list_free(&l);
-    return rc;
+    return rc < 0 ? -1 : 0;
 }

@@ -65,6 +65,16 @@ verify_fault(struct verify *v, const char *object)
     return 0;
 }
 
+bool
+verify_is_gone(struct verify *v, const char *object)
+{
+    if (err_kind() != ERR_VERIFY || !store_is_gone(v->repo->store, object))
+        return false;
+    log_info("%s was removed meanwhile", object);
+    err_clear();
+    return true;
+}
+
 void
 verify_good(struct verify *v, const char *name, uint64_t size,
     const uint8_t *digest, enum verify_level level)
@@ -278,7 +288,7 @@ verify_pins(struct verify *v, const struct store_list *all)
             continue;
         if (pin_read(v->repo, e->name, &pinned) == 0)
             verify_good(v, e->name, e->size, NULL, VERIFY_NONE);
-        else
+        else if (!verify_is_gone(v, e->name))
             rc = verify_fault(v, e->name);
     }
     return rc;

@@ -47,7 +47,6 @@ verify_segment(struct verify *v, void *arg, size_t i)
     const struct segment_info *s = &c->segment[i];
     uint8_t digest[DIGEST_SIZE];
     struct counts n = {0};
-    uint64_t size;
     int rc;
 
     if (!v->conf->all && verify_was_good(v, s->name, s->size, s->digest)) {
@@ -67,13 +66,7 @@ verify_segment(struct verify *v, void *arg, size_t i)
         pthread_mutex_unlock(&v->lock);
         return 0;
     }
-    if (err_kind() == ERR_VERIFY &&
-        store_stat(v->repo->store, s->name, &size) == 0) {
-        log_info("%s was removed meanwhile", s->name);
-        err_clear();
-        return 0;
-    }
-    return verify_fault(v, s->name);
+    return verify_is_gone(v, s->name) ? 0 : verify_fault(v, s->name);
 }
 
 /* --- when the chain is broken: what of each segment counts by itself --- */
@@ -168,7 +161,8 @@ load_each(
 
         if (rc > 0)
             c->segments++;
-        else if (rc < 0 && verify_fault(v, e[i].name) < 0)
+        else if (rc < 0 && !verify_is_gone(v, e[i].name) &&
+            verify_fault(v, e[i].name) < 0)
             return -1;
     }
     check_links(v, e, n, c);
@@ -292,7 +286,7 @@ verify_indexes(
     struct verify *v, const struct catalog *c, const struct store_list *all)
 {
     struct index_file f;
-    uint64_t first, last, size;
+    uint64_t first, last;
     int rc = 0;
 
     for (size_t i = 0; i < all->n && rc == 0; i++) {
@@ -304,10 +298,7 @@ verify_indexes(
             if (c != NULL)
                 compare_index(v, c, e, &f);
             index_file_free(&f);
-        } else if (err_kind() == ERR_VERIFY &&
-            store_stat(v->repo->store, e->name, &size) == 0) {
-            err_clear(); /* removed meanwhile */
-        } else {
+        } else if (!verify_is_gone(v, e->name)) {
             rc = verify_fault(v, e->name);
         }
     }

@@ -29,6 +29,9 @@ void verify_found(struct verify *v, enum verify_kind kind, const char *object,
  * otherwise -1, and verifying has to end.
  */
 int verify_fault(struct verify *v, const char *object);
+/* err is set: is it that the object was removed since it was listed, which is no
+ * fault of it?  Then err is cleared. */
+bool verify_is_gone(struct verify *v, const char *object);
 /* It was read now, and is good.  digest NULL: it is not remembered. */
 void verify_good(struct verify *v, const char *name, uint64_t size,
     const uint8_t *digest, enum verify_level level);

@@ -16,6 +16,7 @@
 #include "pitr/mem.h"
 #include "pitr/part.h"
 #include "pitr/schema.h"
+#include "pitr/store_driver.h"
 #include "repo_util.h"
 
 void
@@ -71,6 +72,74 @@ char *
 place_file(const struct place *p, const char *name)
 {
     return xasprintf("%s/%s", p->path, name);
+}
+
+static struct source *
+between_get(void *impl, const char *name, uint64_t offset)
+{
+    struct between *b = impl;
+
+    b->before(b->arg, "get", name);
+    return store_get_from(b->store, name, offset);
+}
+
+static int
+between_stat(void *impl, const char *name, uint64_t *size)
+{
+    struct between *b = impl;
+
+    return b->before(b->arg, "stat", name) ? store_stat(b->store, name, size)
+                                           : 0;
+}
+
+static int
+between_written(void *impl, const char *name, uint64_t *us)
+{
+    struct between *b = impl;
+
+    return store_written(b->store, name, us);
+}
+
+static int
+between_list(void *impl, const char *prefix, bool flat, struct store_list *out)
+{
+    struct between *b = impl;
+    struct store_list l;
+    int rc;
+
+    b->before(b->arg, "list", prefix);
+    rc = store_list(b->store, prefix, flat, &l);
+    for (size_t i = 0; i < l.n; i++)
+        if (b->before(b->arg, "entry", l.v[i].name))
+            store_list_add(
+                out, "", l.v[i].name, strlen(l.v[i].name), l.v[i].size);
+    store_list_free(&l);
+    return rc;
+}
+
+static void
+between_close(void *impl)
+{
+    struct between *b = impl;
+
+    store_close(b->store);
+}
+
+struct repo *
+place_between(const struct place *p, struct between *b)
+{
+    static const struct store_ops ops = {.get = between_get,
+        .stat = between_stat,
+        .written = between_written,
+        .list = between_list,
+        .close = between_close};
+    struct repo *r;
+
+    b->store = store_open_local(p->path);
+    assert_non_null(b->store);
+    r = repo_open_store(store_new(&ops, b, p->path), "db1", NULL);
+    assert_non_null(r);
+    return r;
 }
 
 void

@@ -30,6 +30,17 @@ struct logged {
 struct logged *logged_new(void);
 int logged_teardown(void **state);
 char *place_file(const struct place *p, const char *name); /* owned */
+/*
+ * The place's repository once more, for reading, with somebody else at work in
+ * between: called before each "list", "get" and "stat" of name; false: it is as
+ * if it were not there, or, of a listing, is asked of each entry as "entry".
+ */
+struct between {
+    bool (*before)(void *arg, const char *what, const char *name);
+    void *arg;
+    struct store *store; /* filled in */
+};
+struct repo *place_between(const struct place *p, struct between *b);
 
 /* A whole file; test fails where it cannot be read or written. */
 void file_load(const char *path, struct buf *out);
