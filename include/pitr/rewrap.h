@@ -23,9 +23,17 @@ struct rewrap_report {
  */
 int rewrap_run(struct repo *r, const struct secret_key *key,
     const struct public_key *to, size_t n, struct rewrap_report *out);
-/* Remove slots of which no object is left; dry_run: only count.  In a local
- * repository.  *bytes is added to. */
-int rewrap_sweep(struct repo *r, const struct store_list *all, bool dry_run,
+/*
+ * Remove slots of which no object is left, in a local repository.  may_go (may be
+ * NULL) is asked of each: 1, 0, -1.  dry_run: only count.  *bytes is added to.
+ */
+struct rewrap_sweeping {
+    const struct store_list *all; /* what is there */
+    int (*may_go)(void *arg, const struct store_entry *e);
+    void *arg;
+    bool dry_run;
+};
+int rewrap_sweep(struct repo *r, const struct rewrap_sweeping *how,
     size_t *removed, uint64_t *bytes);
 
 #endif

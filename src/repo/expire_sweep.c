@@ -106,7 +106,6 @@ changed_us(const char *path)
     return newest;
 }
 
-/* Without the lock on backups: only looks. */
 static int
 is_leftover(struct expire_work *w, const char *id, bool *old)
 {
@@ -145,25 +144,20 @@ sweep(struct expire_work *w, const char *id, bool running)
     return rc < 0 ? err_wrap("leftovers of backup %s", id) : 0;
 }
 
+/*
+ * The lock on backups is looked at, and not taken: a backup that begins now has
+ * a folder of its own, and is not to be kept from it by this; and where no
+ * backup is ever made, on a vault, no such lock is to be left (arriving.c).
+ */
 static int
 sweep_backups(struct expire_work *w)
 {
     const struct catalog *c = w->report->catalog;
-    struct lock *lock = NULL;
-    bool running = false;
-    int rc = 0;
+    int running = c->n_broken == 0 ? 0 : repo_is_locked(w->repo, "backup");
+    int rc = running < 0 ? -1 : 0;
 
-    if (c->n_broken == 0)
-        return 0;
-    if (!w->dry_run && (lock = repo_lock(w->repo, "backup")) == NULL) {
-        if (err_kind() != ERR_LOCKED)
-            return -1;
-        err_clear();
-        running = true;
-    }
     for (size_t i = 0; i < c->n_broken && rc == 0; i++)
-        rc = sweep(w, c->broken[i], running);
-    lock_free(lock);
+        rc = sweep(w, c->broken[i], running > 0);
     return rc;
 }
 
@@ -212,16 +206,39 @@ sweep_pins(struct expire_work *w)
     return rc < 0 ? err_wrap("pins") : 0;
 }
 
+/* Are slots on every vault?  What they open may be there still, and gone from
+ * here. */
+static int
+is_shipped(void *arg, const struct store_entry *e)
+{
+    const struct expire_conf *conf = arg;
+    uint64_t size = 0;
+    int rc = 1;
+
+    for (size_t i = 0; i < conf->vaults && rc > 0; i++) {
+        struct repo *r = conf->vault[i].repo;
+
+        rc = r == NULL ? 0 : store_stat(r->store, e->name, &size);
+        if (rc > 0)
+            rc = size == e->size;
+    }
+    return rc;
+}
+
 /* Keys of what is gone. */
 static int
 sweep_slots(struct expire_work *w)
 {
     struct store_list now = {0};
+    struct rewrap_sweeping how = {.all = &now,
+        .may_go = is_shipped,
+        .arg = (void *)w->conf,
+        .dry_run = w->dry_run};
     size_t n = 0;
     int rc = store_list(w->repo->store, "", false, &now);
 
     if (rc == 0)
-        rc = rewrap_sweep(w->repo, &now, w->dry_run, &n, &w->report->bytes);
+        rc = rewrap_sweep(w->repo, &how, &n, &w->report->bytes);
     store_list_free(&now);
     return rc < 0 ? err_wrap("slots") : 0;
 }

@@ -13,6 +13,9 @@
 #include "pitr/mem.h"
 #include "pitr/ship.h"
 #include "pitr/state.h"
+#include "pitr/times.h"
+
+#define DAY_US (UINT64_C(86400) * 1000000)
 
 static char *
 text_of(const struct state *s, const char *key)
@@ -50,6 +53,39 @@ backup_set(struct health_backup *b, const struct backup_info *i, struct repo *r,
     err_clear();
 }
 
+/* Has anything been added to it within a day?  By the vault's clock. */
+static bool
+is_arriving(struct repo *r, const struct store_list *l)
+{
+    uint64_t us, now = time_now_us();
+
+    return l->n > 0 && store_written(r->store, l->v[l->n - 1].name, &us) > 0 &&
+        (us > now ? us - now : now - us) < DAY_US;
+}
+
+/*
+ * Is there nothing to be said of a backup without a manifest?  One that ran
+ * when the catalogue was read, and runs no more, may have come to its end
+ * since, or have been taken back; and to a vault it comes as slowly as its line
+ * is.
+ */
+static bool
+is_no_failure(struct repo *r, const char *id)
+{
+    char *name = manifest_name(id), *folder = xasprintf("backup/%s/", id);
+    struct store_list l = {0};
+    uint64_t size;
+    bool fine = store_stat(r->store, name, &size) > 0 ||
+        (store_list(r->store, folder, false, &l) == 0 && l.n == 0) ||
+        (r->local_path == NULL && is_arriving(r, &l));
+
+    err_clear();
+    store_list_free(&l);
+    free(folder);
+    free(name);
+    return fine;
+}
+
 static void
 look_backups(struct health *h, struct repo *r, const struct catalog *c)
 {
@@ -63,7 +99,10 @@ look_backups(struct health *h, struct repo *r, const struct catalog *c)
     verified_free(v);
     h->backup_runs = h->local && is_held(r, "backup");
     /* The newest of them is what runs. */
-    h->unfinished = c->n_broken - (h->backup_runs && c->n_broken > 0);
+    h->unfinished = c->n_broken;
+    if (c->n_broken > 0 &&
+        (h->backup_runs || is_no_failure(r, c->broken[c->n_broken - 1])))
+        h->unfinished--;
     if (h->unfinished > 0 &&
         (h->newest.id == NULL ||
             strcmp(c->broken[h->unfinished - 1], h->newest.id) > 0))

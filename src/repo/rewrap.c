@@ -101,6 +101,13 @@ one(struct run *w, enum seal_kind kind, const char *name)
     if (src != NULL)
         rc = seal_rewrap(src, &want, w->key, &more, w->to, w->n, &keys);
     source_free(src);
+    if (rc < 0 && err_kind() == ERR_VERIFY &&
+        store_is_gone(w->r->store, name)) {
+        log_debug("%s was removed meanwhile", name);
+        err_clear();
+        w->report->objects--;
+        return 0;
+    }
     if (rc < 0)
         return passed_over(w);
     if (keys.n == 0)
@@ -170,13 +177,16 @@ is_listed(const struct store_list *l, const char *name)
 }
 
 int
-rewrap_sweep(struct repo *r, const struct store_list *all, bool dry_run,
-    size_t *removed, uint64_t *bytes)
+rewrap_sweep(struct repo *r, const struct rewrap_sweeping *how, size_t *removed,
+    uint64_t *bytes)
 {
+    const struct store_list *all = how->all;
+
     for (size_t i = 0; i < all->n; i++) {
         const char *name = all->v[i].name;
         struct slots_file f;
         bool needed = false;
+        int may = 1;
 
         if (strncmp(name, SLOTS_PREFIX, strlen(SLOTS_PREFIX)) != 0)
             continue;
@@ -189,9 +199,13 @@ rewrap_sweep(struct repo *r, const struct store_list *all, bool dry_run,
         for (size_t k = 0; k < f.n && !needed; k++)
             needed = is_listed(all, f.v[k].name);
         slots_file_free(&f);
-        if (needed)
+        if (!needed && how->may_go != NULL)
+            may = how->may_go(how->arg, &all->v[i]);
+        if (may < 0)
+            return -1;
+        if (needed || may == 0)
             continue;
-        if (!dry_run && store_remove(r->store, name) < 0)
+        if (!how->dry_run && store_remove(r->store, name) < 0)
             return -1;
         (*removed)++;
         *bytes += all->v[i].size;

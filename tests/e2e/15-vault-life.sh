@@ -28,6 +28,7 @@ first=$(position)
 truth "$SRC" "$T/truth1"
 round 2
 round 3
+third=$(position)
 mapfile -t ids < <(backups)
 [ ${#ids[@]} = 3 ] || fail "${#ids[@]} backups instead of 3"
 
@@ -90,11 +91,12 @@ expect_exit 0 "$PITR" keep --repository "$V/vault" --remove "${ids[0]}"
 # What the server takes back counts as long after as the vault keeps.
 vault_expire
 said "would remove +backup ${ids[0]}" "would remove 1 of 3 "
-touch "$V/vault/pin/"*
+# The clock of files is read in whole seconds.
+touch -d '+1 second' "$V/vault/pin/"*
 expect_exit 0 "$PITR" expire --repository "$V/vault" --keep 1s --dry-run \
     --minimum 1 --json
 said '"why": *"pinned: its server has taken that back'
-sleep 1.1
+sleep 2.1
 vault_expire
 said "would remove +backup ${ids[0]}" "would remove 1 of 3 "
 
@@ -149,7 +151,11 @@ if ${CC:-cc} -shared -fPIC -O1 -o "$T/fault.so" "$TOP/tests/fault/fault.c" \
     [ -f "$REPO/backup/${ids[1]}/manifest" ] || fail "gone, and not noted"
 fi
 
-say "what every vault has goes"
+say "what every vault has goes; keys to it only when they are there, too"
+"$PITR" keygen --out "$T/second" --no-passphrase >/dev/null
+expect_exit 0 pitr rewrap --secret-key "$T/key" \
+    --recipient-file "$T/second.pub"
+slots=$(ls "$REPO/slots" | wc -l)
 expect_exit 0 pitr expire
 said "removed +backup ${ids[1]}"
 [ "$(backups)" = "${ids[2]}"$'\n'"${ids[3]}" ] || fail "others are left"
@@ -162,14 +168,31 @@ expect_exit 13 pitr restore --dry-run --secret-key "$T/key" \
     --until-gtid "$first"
 
 say "the log goes on, and is shipped; nothing else is"
+[ "$(ls "$REPO/slots" | wc -l)" = "$slots" ] || fail "keys are nowhere"
 round 4
 expect_exit 0 pitr ship --once
 said "shipped .* 0 backups"
+# Who endorsed the signer is not this key's owner: that is warned of.
+expect_exit 3 pitr restore --dry-run --repository "$URL" --backup "${ids[1]}" \
+    --until-gtid "$third" --secret-key "$T/second"
 expect_exit 0 pitr verify --secret-key "$T/key"
 "$PITR" list --repository "$V/vault" --json >"$T/there.json"
 [ "$(grep -oE "\"id\": *\"20[^\"]*\"" "$T/there.json" | wc -l)" = 5 ] ||
     fail "the vault has not all five backups"
 vault_reached "$(position)" || fail "the vault's log is behind"
+
+say "what is still on its way to the vault is no backup that failed"
+id=$(backups | tail -1)
+mv "$V/vault/backup/$id/manifest" "$T/manifest"
+pitr status --repository "$URL" >"$T/said" 2>&1 || true
+! grep -q "not come to its end" "$T/said" || {
+    cat "$T/said"
+    fail "a backup that is being shipped has failed"
+}
+touch -d '2 days ago' "$V/vault/backup/$id/"*
+pitr status --repository "$URL" >"$T/said" 2>&1 || true
+said "the last backup .$id. did not come to its end"
+mv "$T/manifest" "$V/vault/backup/$id/manifest"
 
 say "what went from here is restored from the vault, what is here can be from here"
 restore_to old --repository "$URL" --until-gtid "$first"

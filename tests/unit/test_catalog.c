@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 #include "pitr/catalog.h"
+#include "pitr/health.h"
 #include "pitr/log.h"
 #include "pitr/mem.h"
 #include "repo_util.h"
@@ -447,6 +448,156 @@ test_gone_around(void **state)
     }
 }
 
+/* --- while others are at work --- */
+
+/* What happens between two looks. */
+struct other {
+    struct scene *s;
+    bool (*does)(struct other *o, const char *what, const char *path);
+    unsigned lists, gets;
+};
+
+static bool
+other_before(void *arg, const char *what, const char *name)
+{
+    struct other *o = arg;
+    char *path = place_file(&o->s->p, name);
+    bool shows;
+
+    o->lists += strcmp(what, "list") == 0 && strncmp(name, "binlog/", 7) == 0;
+    o->gets += strcmp(what, "get") == 0 && strncmp(name, "binlog/", 7) == 0;
+    shows = o->does(o, what, path);
+    free(path);
+    return shows;
+}
+
+/* All that has a part in it is there again afterwards. */
+static void
+meanwhile(struct scene *s,
+    bool (*does)(struct other *o, const char *what, const char *path),
+    size_t segments, size_t broken)
+{
+    struct other o = {.s = s, .does = does};
+    struct between b = {.before = other_before, .arg = &o};
+    struct repo *r = place_between(&s->p, &b);
+    unsigned warned = log_warnings();
+
+    for (int signatures = 0; signatures <= 1; signatures++) {
+        struct catalog *c = xcalloc(1, sizeof *c);
+
+        o.lists = o.gets = 0;
+        c->signatures = signatures;
+        if (catalog_load_log(r, c) < 0)
+            fail_msg("%s", err_text());
+        for (size_t i = 0; i < c->segments && broken == 0; i++)
+            if (c->segment[i].broken != NULL)
+                fail_msg("%s", c->segment[i].broken);
+        assert_int_equal(c->segments, segments);
+        assert_int_equal(c->breaks, broken);
+        catalog_free(c);
+        for (size_t i = 0; i < SEGMENTS; i++) {
+            unlink(s->name[i]);
+            restore(s, i);
+        }
+    }
+    assert_int_equal(log_warnings(), warned);
+    repo_close(r);
+}
+
+/* expire: the oldest go when they have been listed. */
+static bool
+oldest_go(struct other *o, const char *what, const char *path)
+{
+    (void)path;
+    if (strcmp(what, "get") == 0 && o->gets == 1) {
+        unlink(o->s->name[0]);
+        unlink(o->s->name[1]);
+    }
+    return true;
+}
+
+/* The second is gone when it is read, the first was read before it went. */
+static bool
+read_and_gone(struct other *o, const char *what, const char *path)
+{
+    if (strcmp(what, "get") == 0 && strcmp(path, o->s->name[1]) == 0)
+        unlink(path);
+    if (strcmp(what, "list") == 0 && o->lists == 2)
+        unlink(o->s->name[0]);
+    return true;
+}
+
+/* One is taken out of the middle: that is none that expires. */
+static bool
+middle_goes(struct other *o, const char *what, const char *path)
+{
+    if (strcmp(what, "get") == 0 && strcmp(path, o->s->name[1]) == 0)
+        unlink(path);
+    return true;
+}
+
+/* Two came while it was listed, and the listing has only the second. */
+static bool
+overlooked(struct other *o, const char *what, const char *path)
+{
+    return strcmp(what, "entry") != 0 || o->lists > 1 ||
+        strcmp(path, o->s->name[2]) != 0;
+}
+
+/* However often it is looked at, one is not there. */
+static bool
+hidden(struct other *o, const char *what, const char *path)
+{
+    return strcmp(what, "entry") != 0 || strcmp(path, o->s->name[2]) != 0;
+}
+
+static void
+test_meanwhile(void **state)
+{
+    struct scene *s = *state;
+
+    meanwhile(s, oldest_go, 2, 0);
+    meanwhile(s, read_and_gone, 2, 0);
+    meanwhile(s, middle_goes, 3, 1);
+    meanwhile(s, overlooked, 4, 0);
+    meanwhile(s, hidden, 3, 1);
+}
+
+/* A backup that came to its end after the catalogue was read has not failed. */
+static bool
+just_ended(struct other *o, const char *what, const char *path)
+{
+    (void)o;
+    return strcmp(what, "stat") != 0 || strstr(path, "/manifest") == NULL ||
+        o->gets++ > 0;
+}
+
+static bool
+just_ended_before(void *arg, const char *what, const char *name)
+{
+    return just_ended(arg, what, name);
+}
+
+static void
+test_just_ended(void **state)
+{
+    struct scene *s = *state;
+    struct other o = {.s = s};
+    struct between b = {.before = just_ended_before, .arg = &o};
+    struct health h;
+    struct repo *r;
+
+    backup_make(
+        s->p.repo, "20220502T030000Z", US(200), "0-7-8", "bin.000001", 804);
+    r = place_between(&s->p, &b);
+    health_look(r, "db1", NULL, 0, &h);
+    assert_int_equal(h.backups, 0);
+    assert_int_equal(h.unfinished, 0);
+    assert_null(h.unfinished_id);
+    health_free(&h);
+    repo_close(r);
+}
+
 /* That many count, that many do not, and the damaged one is told of. */
 static void
 backups_count(struct scene *s, size_t whole, size_t broken)
@@ -534,6 +685,8 @@ main(void)
         cmocka_unit_test_setup_teardown(test_exchanged, setup, teardown),
         cmocka_unit_test_setup_teardown(test_aborted, setup, teardown),
         cmocka_unit_test_setup_teardown(test_gone_around, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_meanwhile, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_just_ended, setup, teardown),
         cmocka_unit_test_setup_teardown(test_backups, setup, teardown),
     };
 

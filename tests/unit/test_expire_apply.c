@@ -238,10 +238,12 @@ test_leftovers(void **state)
     char *folder = place_file(&s->p, "backup/20220503T050505Z");
     struct sink *sink = repo_put(s->p.repo, SEAL_ROWS,
         "backup/20220503T050505Z/part-000001", NULL, 1, STORE_ATOMIC, NULL);
+    char *backups = place_file(&s->p, ".lock-backup");
     struct lock *lock;
 
     assert_int_equal(sink_finish(sink), 0);
     sink_free(sink);
+    unlink(backups); /* as on a vault */
     /* Its name is old, but it has just been written to. */
     expires(s, false, now, 2, 2, 0);
     assert_int_equal(access(part, F_OK), 0);
@@ -254,10 +256,14 @@ test_leftovers(void **state)
     expires(s, false, now, 0, 0, 0);
     assert_int_equal(access(part, F_OK), 0);
     lock_free(lock);
+    unlink(backups);
     expires(s, true, now, 0, 0, 1);
     assert_int_equal(access(part, F_OK), 0);
     expires(s, false, now, 0, 0, 1);
     assert_int_equal(access(folder, F_OK), -1);
+    /* It says that backups are made here, which expire does not know. */
+    assert_int_equal(access(backups, F_OK), -1);
+    free(backups);
     free(part);
     free(folder);
 }

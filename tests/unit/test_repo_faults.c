@@ -566,13 +566,14 @@ test_slots_stay(void **state)
 {
     struct logged *s = *state;
     struct store_list all = {0};
+    struct rewrap_sweeping how = {.all = &all};
     size_t n = 0;
     uint64_t bytes = 0;
     char *path = place_file(&s->p, "slots/20220502T020000Z-0001-aaaaaaaa");
 
     put_text(s, "slots/20220502T020000Z-0001-aaaaaaaa", "rubbish");
     assert_int_equal(store_list(s->p.repo->store, "", false, &all), 0);
-    assert_int_equal(rewrap_sweep(s->p.repo, &all, false, &n, &bytes), 0);
+    assert_int_equal(rewrap_sweep(s->p.repo, &how, &n, &bytes), 0);
     assert_int_equal(n, 0);
     assert_int_equal(access(path, F_OK), 0);
     store_list_free(&all);
@@ -617,6 +618,7 @@ test_rekey_refused(void **state)
     char *key = xasprintf("%s/new.key", s->p.dir);
     char *nowhere = xasprintf("%s/no/new.key", s->p.dir);
     struct repo_rekey how = {.new_signing = nowhere};
+    struct repo *reader;
     unsigned warned;
 
     refused(repo_rekey(s->p.repo, &how), ERR_FAILED, "no/new.key");
@@ -624,7 +626,12 @@ test_rekey_refused(void **state)
     refused(repo_rekey(s->p.repo, &how), ERR_USAGE, "only a recovery key");
     how = (struct repo_rekey){.new_signing = key};
     put_text(s, "repository-999999", "");
-    refused(repo_rekey(s->p.repo, &how), ERR_FAILED, "too many generations");
+    refused(repo_rekey(s->p.repo, &how), ERR_LOCKED, "in this moment");
+    assert_non_null(reader = repo_open(s->p.path, "db1", NULL));
+    how.recovery = s->p.key;
+    refused(repo_rekey(reader, &how), ERR_FAILED, "too many generations");
+    how.recovery = NULL;
+    repo_close(reader);
     assert_int_equal(store_remove(s->p.repo->store, "repository-999999"), 0);
     assert_int_equal(access(key, F_OK), -1);
     put_text(s, "pin/" FIRST ".00000000000000000007", "rubbish");

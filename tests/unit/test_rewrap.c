@@ -252,6 +252,12 @@ test_forged(void **state)
     store_list_free(&l);
 }
 
+static int
+not_yet(void *arg, const struct store_entry *e)
+{
+    return arg == NULL || e->size == 0; /* there are both */
+}
+
 /* They go with what they are for. */
 static void
 test_sweep(void **state)
@@ -260,19 +266,26 @@ test_sweep(void **state)
     struct store_list l;
     size_t n = 0;
     uint64_t bytes = 0;
+    struct rewrap_sweeping how = {.all = &l, .arg = s};
     char *dir = place_file(&s->p, "backup/" FIRST);
 
     rewrap(s, s->p.key, s->late, OBJECTS);
     names(s, "", &l);
-    assert_int_equal(rewrap_sweep(s->p.repo, &l, false, &n, &bytes), 0);
+    assert_int_equal(rewrap_sweep(s->p.repo, &how, &n, &bytes), 0);
     assert_int_equal(n, 0);
     store_list_free(&l);
     assert_int_equal(dir_remove(dir), 0);
     names(s, "", &l);
-    assert_int_equal(rewrap_sweep(s->p.repo, &l, true, &n, &bytes), 0);
+    how.may_go = not_yet;
+    assert_int_equal(rewrap_sweep(s->p.repo, &how, &n, &bytes), 0);
+    assert_int_equal(n, 0);
+    how.may_go = NULL;
+    how.dry_run = true;
+    assert_int_equal(rewrap_sweep(s->p.repo, &how, &n, &bytes), 0);
     assert_int_equal(n, 1);
     n = 0;
-    assert_int_equal(rewrap_sweep(s->p.repo, &l, false, &n, &bytes), 0);
+    how.dry_run = false;
+    assert_int_equal(rewrap_sweep(s->p.repo, &how, &n, &bytes), 0);
     assert_int_equal(n, 1);
     assert_true(bytes > 0);
     store_list_free(&l);
