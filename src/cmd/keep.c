@@ -35,6 +35,7 @@ keep_run(void *arg)
 {
     struct keep *o = arg;
     struct repo *repo = NULL;
+    struct lock *lock = NULL;
     struct buf text = {0};
     const char *id;
     int rc = -1;
@@ -45,7 +46,9 @@ keep_run(void *arg)
         return -1;
     }
     id = o->common.args[0];
-    if ((repo = open_repo(o)) == NULL)
+    /* An expire that is at work has its plan already. */
+    if ((repo = open_repo(o)) == NULL ||
+        (!o->remove && repo_lock_reading(repo, "keep", &lock) < 0))
         goto out;
     rc = o->remove ? pin_remove(repo, id) : pin_add(repo, id);
     if (rc < 0)
@@ -60,6 +63,7 @@ keep_run(void *arg)
 
 out:
     buf_free(&text);
+    lock_free(lock);
     repo_close(repo);
     return rc;
 }

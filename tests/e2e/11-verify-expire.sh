@@ -47,6 +47,31 @@ expect_exit 0 pitr verify --json --all
 expect_exit 12 pitr verify --secret-key "$T/signing.key"
 expect_exit 14 pitr verify --signer "ed25519:$(printf 'a%.0s' {1..52})"
 
+say "what somebody has seen while a verify reads is not withheld from that"
+mkfifo "$T/slow"
+exec {slow}<>"$T/slow"
+dd if=/dev/zero of="$T/slow" bs=4096 count=16 oflag=nonblock status=none
+rm -f "$REPO/.state-verify"
+"$PITR" verify --config "$T/pitr.conf" >"$T/slow" 2>"$T/slow.log" &
+verify=$!
+children+=("$verify")
+wait_until 20 test -e "$REPO/.state-verify" || fail "verify does not end"
+sql "$SRC" "UPDATE shop.customers SET city = 'meanwhile' WHERE id < 9"
+pitr stream --once >/dev/null
+expect_exit 0 pitr list # and remembers that
+cat "$T/slow" >/dev/null {slow}>&- &
+reader=$!
+rc=0
+wait "$verify" || rc=$?
+exec {slow}>&-
+wait "$reader"
+[ $rc = 0 ] || {
+    cat "$T/slow.log"
+    fail "exit code $rc of a verify beside a list"
+}
+sql "$SRC" "UPDATE shop.customers SET city = 'after 3' WHERE id < 9"
+pitr stream --once >/dev/null
+
 say "a copy, without a configuration and without what is remembered"
 cp -r "$REPO" "$T/copy"
 rm "$T/copy/.verified"
@@ -138,6 +163,13 @@ said '"pinned": *true'
 expect_exit 0 pitr expire
 [ "$(backups | wc -l)" = 3 ] || fail "a pinned backup, or one it needs, is gone"
 expect_exit 0 pitr keep "${ids[0]}" --remove
+# An expire at work has its plan: until it has ended nobody is told of a pin.
+exec {lock}<"$REPO/.lock-expire"
+flock "$lock"
+expect_exit 124 timeout 1 "$PITR" keep --config "$T/pitr.conf" "${ids[0]}"
+said "waiting for expire"
+exec {lock}<&-
+! pitr list | grep -q pinned || fail "it is pinned all the same"
 
 say "a running backup's folder is not swept; a leftover is"
 mkdir "$REPO/backup/20200101T000000Z"
