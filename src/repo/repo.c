@@ -194,6 +194,25 @@ repo_is_recipient(const struct repo *r, const struct public_key *k)
     return false;
 }
 
+/* What was read before the lock was had may be of before a rekey: then what is
+ * written now would be signed by who counts no longer. */
+static int
+check_generation(const struct repo *r)
+{
+    struct store_list l = {0};
+    size_t there = 0;
+    int rc = store_list(r->store, "", true, &l);
+
+    for (size_t i = 0; i < l.n; i++)
+        there += repo_is_later(l.v[i].name);
+    store_list_free(&l);
+    if (rc < 0 || there == r->chain->there)
+        return rc;
+    err_set(ERR_LOCKED, "%s was changed by \"pitr rekey\" in this moment",
+        r->local_path);
+    return err_hint("Run it again.");
+}
+
 struct lock *
 repo_lock(const struct repo *r, const char *what)
 {
@@ -208,6 +227,10 @@ repo_lock(const struct repo *r, const char *what)
     path = xasprintf("%s/.lock-%s", r->local_path, what);
     l = lock_take(path, what);
     free(path);
+    if (l != NULL && check_generation(r) < 0) {
+        lock_free(l);
+        l = NULL;
+    }
     return l;
 }
 

@@ -133,6 +133,12 @@ load_later(struct store *s, const char *name, bool strict, struct repo_chain *c)
     return 0;
 }
 
+bool
+repo_is_later(const char *name)
+{
+    return strncmp(name, REPO_LATER, strlen(REPO_LATER)) == 0;
+}
+
 int
 repo_chain_load(struct store *s, bool strict, struct repo_chain *out)
 {
@@ -150,8 +156,10 @@ repo_chain_load(struct store *s, bool strict, struct repo_chain *out)
     rc = load_one(s, REPO_FILE, &out->file[0]);
     out->n = rc == 0;
     for (size_t i = 0; i < l.n && rc == 0; i++)
-        if (strncmp(l.v[i].name, REPO_LATER, strlen(REPO_LATER)) == 0)
+        if (repo_is_later(l.v[i].name)) {
             rc = load_later(s, l.v[i].name, strict, out);
+            out->there++;
+        }
     if (rc == 0 && out->file[0].generation != 1)
         rc = err_set(ERR_VERIFY, "%s/%s is a later generation of it",
             store_where(s), REPO_FILE);

@@ -73,7 +73,9 @@ void repo_file_free(struct repo_file *f); /* content */
 struct repo_chain {
     struct repo_file *file; /* in order */
     size_t n;
+    size_t there; /* generations after the first, whether they count or not */
 };
+bool repo_is_later(const char *name); /* is it the name of one? */
 /* 1; 0 where there is none; -1.  strict: an object by that name that is none is
  * ERR_VERIFY; otherwise it is warned of. */
 int repo_chain_load(struct store *s, bool strict, struct repo_chain *out);

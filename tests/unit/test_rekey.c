@@ -480,6 +480,34 @@ test_recipients(void **state)
     secret_key_free(second);
 }
 
+/* Who had opened it before it was handed over writes nothing by the old one. */
+static void
+test_between(void **state)
+{
+    struct scene *s = *state;
+    struct secret_key *second = secret_key_new();
+    struct repo *writer = repo_open(s->p.path, "db1", s->p.signing);
+    struct public_key two[2] = {
+        *secret_key_public(s->p.key), *secret_key_public(second)};
+    struct repo_rekey how = {.recipients = two, .n = 2};
+    char *path = place_file(&s->p, "repository-000003");
+
+    assert_non_null(writer);
+    rotate(s);
+    assert_null(repo_lock(writer, "backup"));
+    assert_int_equal(err_kind(), ERR_LOCKED);
+    assert_null(repo_lock(writer, "stream"));
+    assert_int_equal(repo_rekey(writer, &how), -1);
+    assert_int_equal(err_kind(), ERR_LOCKED);
+    err_clear();
+    assert_int_equal(access(path, F_OK), -1);
+    rekey(s->after, &how);
+    assert_int_equal(access(path, F_OK), 0);
+    repo_close(writer);
+    secret_key_free(second);
+    free(path);
+}
+
 /* One who was taken off hands over to himself, from when he was a recipient:
  * that does not overrule another recovery key. */
 static void
@@ -581,6 +609,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_later_damaged, setup, teardown),
         cmocka_unit_test_setup_teardown(test_later_forged, setup, teardown),
         cmocka_unit_test_setup_teardown(test_recipients, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_between, setup, teardown),
         cmocka_unit_test_setup_teardown(
             test_removed_recipient, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
