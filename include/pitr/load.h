@@ -47,6 +47,11 @@ struct load_report {
 };
 
 /*
+ * To be held as long as a restore is at work on a target (db_close() lets go):
+ * two would each take what the other makes for a leftover.  NULL; ERR_LOCKED.
+ */
+struct db *load_claim(const struct db_conf *target);
+/*
  * Is the target fit?  Not a replica, version, none of the backup's schemas
  * there, or only such as a restore of this same repository has left half done
  * (they are then dropped by load_run()).  Checked before anything is written.

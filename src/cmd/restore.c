@@ -89,6 +89,7 @@ struct work {
     struct catalog *catalog;
     struct manifest *manifest;
     struct restore_target *target;
+    struct db *claim; /* of the target */
     struct plan plan;
     struct scope scope;
     struct sql_event_states events; /* of the scheduler */
@@ -332,6 +333,7 @@ do_load(const struct restore *o, struct work *w)
     int rc = -1;
 
     if (plan_check(w->repo, w->catalog, &w->plan, w->preview.segments) < 0 ||
+        (w->claim = load_claim(conf.target)) == NULL ||
         replay_end_leftover(conf.target) < 0 || load_check(&conf) < 0 ||
         replay_check(&replay) < 0 ||
         (settings = load_settings_apply(conf.target)) == NULL)
@@ -422,6 +424,7 @@ restore_run(void *arg)
     rc = report_done(o, &w, begun_us);
 
 out:
+    db_close(w.claim);
     restore_target_close(w.target, restored);
     manifest_free(w.manifest);
     catalog_free(w.catalog);

@@ -56,10 +56,28 @@ cat "$T/dry"
 grep -q "last transaction in: .*$last " "$T/dry" || fail "the plan's boundary"
 [ "$(position "$TARGET")" = "$(cat "$T/position")" ] || fail "it was changed"
 
-say "restore"
-expect_exit 3 pitr restore --until "@$cutoff" --secret-key "$T/key" \
-    --socket "$TARGET" --user admin --password-file "$T/admin-password"
+say "restore; another one, while that is at work, takes it for no leftover"
+into_target=(restore --config "$T/pitr.conf" --until "@$cutoff" --secret-key
+    "$T/key" --socket "$TARGET" --user admin --password-file
+    "$T/admin-password")
+"$PITR" "${into_target[@]}" >"$T/first" 2>&1 &
+first=$!
+children+=("$first")
+is_at_work()
+{
+    [ "$(sql "$TARGET" "SELECT COUNT(*) FROM information_schema.schemata
+        WHERE schema_name LIKE '%pitr%'")" = 1 ]
+}
+wait_until 20 is_at_work || fail "the restore does not begin"
+kill -STOP "$first"
+expect_exit 11 "$PITR" "${into_target[@]}"
+said "another restore into it is at work" "KILL [0-9]+"
+kill -CONT "$first"
+rc=0
+wait "$first" || rc=$?
+mv "$T/first" "$T/said"
 cat "$T/said"
+[ $rc = 3 ] || fail "exit code $rc of the restore"
 said "its own time zone .* is not the source's"
 [ "$(sql "$TARGET" "SELECT SUM(id) FROM other.t")" = 3 ] ||
     fail "the other schema was touched"
