@@ -53,8 +53,8 @@ void file_give(int fd, const char *path);
 
 /*
  * Replace a whole file through PATH.new, which a process that died may have
- * left.  The folder is not synced.  what: of the error, where the new one
- * cannot be written.  0 or -1.
+ * left: one at a time, so under a lock.  The folder is not synced.  what: of the
+ * error, where the new one cannot be written.  0; -1 with errno, too.
  */
 int file_replace(const char *path, mode_t mode, const void *p, size_t n,
     const char *what);

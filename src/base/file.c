@@ -362,21 +362,42 @@ file_give(int fd, const char *path)
     free(dir);
 }
 
+/* The file itself is durable, its folder's entry is not. */
+static int
+write_new(const char *path, mode_t mode, const void *p, size_t n)
+{
+    const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+    int rc = 0, saved, fd = open(path, flags, mode);
+
+    if (fd < 0)
+        return err_sys(ERR_FAILED, "cannot create %s", path);
+    if (fchmod(fd, mode) < 0 || write_all(fd, p, n) < 0 || fsync(fd) < 0)
+        rc = err_sys(ERR_FAILED, "cannot write %s", path);
+    saved = errno;
+    close(fd);
+    errno = saved;
+    return rc;
+}
+
 int
 file_replace(
     const char *path, mode_t mode, const void *p, size_t n, const char *what)
 {
     char *fresh = xasprintf("%s.new", path);
-    int rc = -1;
+    int rc = -1, saved;
 
     if (unlink(fresh) < 0 && errno != ENOENT)
         err_sys(ERR_FAILED, "cannot replace %s", fresh);
-    else if (file_create(fresh, mode, p, n) < 0)
+    else if (write_new(fresh, mode, p, n) < 0)
         err_wrap("%s", what);
     else if (rename(fresh, path) < 0)
         err_sys(ERR_FAILED, "cannot replace %s", path);
     else
         rc = 0;
+    saved = errno;
+    if (rc < 0)
+        unlink(fresh);
+    errno = saved;
     free(fresh);
     return rc;
 }
