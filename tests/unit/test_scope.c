@@ -261,6 +261,53 @@ test_foreign(void **state)
     scope_free(&s);
 }
 
+static int
+check_kept(const struct feed_kept *k, const char *sql)
+{
+    static const uint8_t fixed[4 + 4 + 1 + 2 + 2 + 1];
+    struct event e = {.type = EV_QUERY};
+    struct buf b = {0};
+    int rc;
+
+    buf_add(&b, fixed, sizeof fixed);
+    buf_str(&b, sql);
+    e.body = b.data;
+    e.body_size = (uint32_t)b.len;
+    rc = feed_kept_check(k, &e);
+    buf_free(&b);
+    err_clear();
+    return rc;
+}
+
+/* The target's own are not made, altered or dropped by the log. */
+static void
+test_kept(void **state)
+{
+    static const struct {
+        const char *sql;
+        int want;
+    } t[] = {
+        {"CREATE DATABASE mine", -1},
+        {"SET STATEMENT lock_wait_timeout=1 FOR CREATE OR REPLACE SCHEMA mine",
+            -1},
+        {"DROP SCHEMA IF EXISTS `Mine`", -1},
+        {"ALTER DATABASE mine CHARACTER SET latin1", -1},
+        {"DROP TABLE IF EXISTS `a`.`b`,`mine`.`t` /* generated */", -1},
+        {"CREATE DATABASE IF NOT EXISTS other", 0},
+        {"DROP TABLE mine", 0},
+        {"CREATE VIEW v AS SELECT mine.a FROM x mine", 0},
+        {"INSERT INTO t VALUES ('DROP DATABASE mine')", 0},
+    };
+    char name[] = "mine", *names[] = {name};
+    struct feed_kept k = {.name = names, .n = 1};
+
+    (void)state;
+    for (size_t i = 0; i < NELEM(t); i++) {
+        print_message("  %s\n", t[i].sql);
+        assert_int_equal(check_kept(&k, t[i].sql), t[i].want);
+    }
+}
+
 int
 main(void)
 {
@@ -270,6 +317,7 @@ main(void)
         cmocka_unit_test(test_bad_names),
         cmocka_unit_test(test_text),
         cmocka_unit_test(test_foreign),
+        cmocka_unit_test(test_kept),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
