@@ -260,6 +260,13 @@ enum scope_text {
 enum scope_text scope_text(const struct scope *s, const char *session,
     const char *sql, size_t n, uint64_t sql_mode);
 
+/* --- scope_rename.c --- */
+
+/* A definition's text (of SCOPE_TEXT_WANTED) by the schemas' other names; false
+ * where it has none. */
+bool scope_rename_text(const struct scope *s, const char *sql, size_t n,
+    uint64_t sql_mode, struct buf *out);
+
 /* --- feed_scope.c --- */
 
 struct feed_scope_table {

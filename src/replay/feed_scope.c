@@ -244,21 +244,31 @@ take_rows(struct feed_scope *o, const struct event *e)
 
 /* --- statements --- */
 
-/* The session's schema by its name at the target. */
+/* The session's schema by its name at the target, and so in the text. */
 static void
-put_query(struct feed_scope *o, const struct event *e, const char *schema)
+put_query(struct feed_scope *o, const struct event *e, const char *schema,
+    const struct event_query *q)
 {
     const char *to = scope_to(o->scope, schema);
     size_t from = o->out.len, fixed = 13, n = strlen(schema), status;
     struct cur c = cur_of(e->body + 11, 2);
+    struct buf text = {0};
 
     status = cur_u16(&c);
     buf_add(&o->out, e->raw, HEAD + 8);
     buf_u8(&o->out, (uint8_t)strlen(to));
     buf_add(&o->out, e->body + 9, 4 + status);
     buf_add(&o->out, to, strlen(to));
-    buf_add(&o->out, e->body + fixed + status + n,
-        e->body_size - fixed - status - n);
+    if (o->scope->renames > 0 &&
+        scope_rename_text(o->scope, q->sql, q->sql_size, q->sql_mode, &text)) {
+        o->out.data[from + 4] = EV_QUERY; /* it may have been compressed */
+        buf_u8(&o->out, 0);
+        buf_add(&o->out, text.data, text.len);
+    } else {
+        buf_add(&o->out, e->body + fixed + status + n,
+            e->body_size - fixed - status - n);
+    }
+    buf_free(&text);
     seal_event(&o->out, from, has_checksum(e));
 }
 
@@ -285,7 +295,7 @@ take_query(struct feed_scope *o, const struct event *e)
                  "what is wanted; or choose a moment before it.");
     } else if (what == SCOPE_TEXT_WANTED) {
         move(&o->out, &o->held);
-        put_query(o, e, schema);
+        put_query(o, e, schema, &q);
         o->took_query = true;
     } else {
         o->left_out += what == SCOPE_TEXT_ROWS;

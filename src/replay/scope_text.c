@@ -114,10 +114,25 @@ add_schema(struct verdict *v, const char *schema)
     add(v, part == SCOPE_WHOLE);
 }
 
+/* Can another name for the schema be written into the text?  See
+ * scope_rename.c. */
+static bool
+may_rename(const struct verdict *v, const char *name, bool of_tables)
+{
+    const char *to = scope_to(v->scope, name);
+
+    if (to == name)
+        return true;
+    for (const char *p = to; *p != '\0'; p++)
+        of_tables &= (unsigned char)*p < 0x80;
+    return of_tables && strpbrk(name, "`\"") == NULL;
+}
+
 /* Schemas that are named: those that are known to be some, and of what is
- * wanted none that will have another name. */
+ * wanted none that will have another name, but in definitions of tables. */
 static void
-add_mentions(struct verdict *v, const struct words *w, bool unwanted_only)
+add_mentions(struct verdict *v, const struct words *w, bool unwanted_only,
+    bool of_tables)
 {
     for (size_t i = 0; i < w->n; i++) {
         const char *name = w->v[i].text;
@@ -128,7 +143,7 @@ add_mentions(struct verdict *v, const struct words *w, bool unwanted_only)
             add_schema(v, name);
         else if (scope_schema(v->scope, name) == SCOPE_NONE)
             v->unwanted = true;
-        v->unclear |= scope_to(v->scope, name) != name;
+        v->unclear |= !may_rename(v, name, of_tables);
     }
 }
 
@@ -286,6 +301,22 @@ of_event(
             take_target(v, w, i + 2, session, false);
 }
 
+/* Names of tables before a dot are schemas there: unless there is a SELECT. */
+static bool
+defines_tables(const struct words *w, size_t at)
+{
+    static const char *const kinds[] = {
+        "TABLE", "TABLES", "SEQUENCE", "INDEX", "TRUNCATE"};
+
+    if (!is_any(w, at, kinds, NELEM(kinds)) &&
+        !(is(w, 0, "DROP") && is(w, at, "VIEW")))
+        return false;
+    for (size_t i = at; i < w->n; i++)
+        if (is(w, i, "SELECT"))
+            return false;
+    return true;
+}
+
 static enum scope_text
 of_definition(struct verdict *v, const struct words *w, const char *session)
 {
@@ -320,7 +351,7 @@ of_definition(struct verdict *v, const struct words *w, const char *session)
         take_target(v, w, i, session, false);
     }
     if (v->wanted)
-        add_mentions(v, w, true);
+        add_mentions(v, w, true, defines_tables(w, at));
     return result(v);
 }
 
@@ -361,7 +392,7 @@ scope_text(const struct scope *s, const char *session, const char *sql,
     } else {
         if (session[0] != '\0')
             add_schema(&v, session);
-        add_mentions(&v, &w, false);
+        add_mentions(&v, &w, false, false);
         what = result(&v);
         if (what == SCOPE_TEXT_UNWANTED)
             what = SCOPE_TEXT_ROWS;

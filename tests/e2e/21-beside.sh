@@ -38,6 +38,10 @@ sql "$SRC" "USE blog;
         blog.posts p SET o.v = 'multi', p.t = 'multi' WHERE o.id = 1; COMMIT;
     CREATE TABLE drafts (id INT PRIMARY KEY); INSERT INTO drafts VALUES (1);
     DROP TABLE misc.other; CREATE DATABASE later; CREATE TABLE later.t (a INT);
+    CREATE TABLE shop.named (id INT PRIMARY KEY, o INT, FOREIGN KEY (o)
+        REFERENCES shop.orders (id)) COMMENT 'shop.named';
+    INSERT INTO shop.named VALUES (1, 1);
+    CREATE TABLE shop.gone (a INT); TRUNCATE shop.gone; DROP TABLE shop.gone;
     USE shop; ALTER TABLE orders ADD COLUMN n INT DEFAULT 7;
     CREATE TABLE fresh (id INT PRIMARY KEY) SELECT id FROM orders;
     INSERT INTO log (what) VALUES ('two'); INSERT INTO numbered (v) VALUES (3);
