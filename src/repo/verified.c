@@ -2,19 +2,25 @@
  * verified.c -- the memory of what was found good: a text in the repository's
  * directory, replaced as a whole.
  *
- *   pitr-verified 1
+ *   pitr-verified 2
  *   repository ID
+ *   place PLACE                        of no other copy
  *   LEVEL MOMENT SIZE DIGEST NAME      sorted by name
  *   end
+ *
+ * Of a copy nothing was read, whoever made it and of whatever was good: the
+ * file that came along says nothing of its bytes.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "by_name.h"
@@ -22,8 +28,10 @@
 #include "pitr/log.h"
 #include "pitr/mem.h"
 #include "pitr/verify.h"
+#include "repo_file.h"
 
-#define FIRST_LINE "pitr-verified 1\n"
+#define FIRST_LINE "pitr-verified 2\n"
+#define OLD_LINE "pitr-verified 1\n" /* had no place */
 #define FILE_MAX (1u << 28)
 
 struct record {
@@ -160,6 +168,27 @@ file_name(const struct repo *r)
     return xasprintf("%s/.verified", r->local_path);
 }
 
+/* When the repository file was made here, which nobody can set, unlike what is
+ * copied with a file; where the file system does not know it, its number. */
+static char *
+place_text(const struct repo *r)
+{
+    char *path = xasprintf("%s/" REPO_FILE, r->local_path), *text;
+    struct statx st;
+
+    memset(&st, 0, sizeof st);
+    if (statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_INO | STATX_BTIME,
+            &st) < 0)
+        text = xstrdup("unknown");
+    else if ((st.stx_mask & STATX_BTIME) != 0)
+        text = xasprintf("%" PRId64 ".%09" PRIu32, (int64_t)st.stx_btime.tv_sec,
+            (uint32_t)st.stx_btime.tv_nsec);
+    else
+        text = xasprintf("%" PRIu64, (uint64_t)st.stx_ino);
+    free(path);
+    return text;
+}
+
 /* The next word of a line, ended in place; NULL where there is none. */
 static char *
 word(char **at)
@@ -203,24 +232,44 @@ take_record(struct verified *v, char *line)
     return true;
 }
 
+/* The lines after the head, which are changed.  False where they are not all
+ * right. */
+static bool
+take_records(struct verified *v, char *text)
+{
+    char *end;
+
+    while (strcmp(text, "end\n") != 0) {
+        if ((end = strchr(text, '\n')) == NULL)
+            return false;
+        *end = '\0';
+        if (!take_record(v, text))
+            return false;
+        text = end + 1;
+    }
+    return true;
+}
+
 /* The text, which is changed.  False where it is not all right. */
 static bool
 take_text(struct verified *v, char *text, const struct repo *r)
 {
-    char *id = base32_text(r->id, sizeof r->id), *end;
-    char *want = xasprintf(FIRST_LINE "repository %s\n", id);
-    bool good = strncmp(text, want, strlen(want)) == 0;
+    char *id = base32_text(r->id, sizeof r->id), *place = place_text(r), *end;
+    char *want = xasprintf(FIRST_LINE "repository %s\nplace ", id);
+    bool good = strncmp(text, want, strlen(want)) == 0 &&
+        (end = strchr(text += strlen(want), '\n')) != NULL;
 
-    text += good ? strlen(want) : 0;
-    while (good && strcmp(text, "end\n") != 0) {
-        good = (end = strchr(text, '\n')) != NULL;
-        if (good) {
-            *end = '\0';
-            good = take_record(v, text);
-            text = end + 1;
-        }
+    if (good) {
+        *end = '\0';
+        if (strcmp(text, place) == 0 && strcmp(place, "unknown") != 0)
+            good = take_records(v, end + 1);
+        else
+            log_info("%s is a copy: what was verified where it comes from does "
+                     "not count for it",
+                r->local_path);
     }
     free(id);
+    free(place);
     free(want);
     return good;
 }
@@ -241,7 +290,9 @@ verified_load(const struct repo *r)
         bool whole = b.len > 0 && memchr(b.data, 0, b.len) == NULL;
 
         text = buf_take(&b);
-        if (!whole || !take_text(v, text, r))
+        if (!whole ||
+            (strncmp(text, OLD_LINE, strlen(OLD_LINE)) != 0 &&
+                !take_text(v, text, r)))
             rc = err_set(ERR_FAILED, "%s: its content is not valid", path);
     }
     if (rc < 0) {
@@ -270,9 +321,9 @@ verified_free(struct verified *v)
 static void
 format(const struct verified *v, const struct repo *r, struct buf *out)
 {
-    char *id = base32_text(r->id, sizeof r->id);
+    char *id = base32_text(r->id, sizeof r->id), *place = place_text(r);
 
-    buf_fmt(out, FIRST_LINE "repository %s\n", id);
+    buf_fmt(out, FIRST_LINE "repository %s\nplace %s\n", id, place);
     for (size_t i = 0; i < v->n; i++) {
         const struct record *x = &v->v[i];
         char *digest = base32_text(x->digest, sizeof x->digest);
@@ -283,6 +334,7 @@ format(const struct verified *v, const struct repo *r, struct buf *out)
     }
     buf_str(out, "end\n");
     free(id);
+    free(place);
 }
 
 int

@@ -72,10 +72,11 @@ wait "$reader"
 sql "$SRC" "UPDATE shop.customers SET city = 'after 3' WHERE id < 9"
 pitr stream --once >/dev/null
 
-say "a copy, without a configuration and without what is remembered"
-cp -r "$REPO" "$T/copy"
-rm "$T/copy/.verified"
-expect_exit 0 "$PITR" verify --repository "$T/copy"
+say "a copy, without a configuration; what is remembered is not of its bytes"
+cp -a "$REPO" "$T/copy"
+expect_exit 0 "$PITR" verify --repository "$T/copy" --json
+[ "$(number objects)" -gt 9 ] && [ "$(number unchanged)" = 0 ] ||
+    fail "of a copy, what was read elsewhere is taken for good"
 
 # damage FILE: flips a bit in its middle.
 damage()

@@ -93,9 +93,15 @@ test_verified_lines(void **state)
         "1 1 x @ b", "1 1 1 @", "1 1 1 @ ", "1 1 1 aa b", "0 1 1 @ b",
         "9 1 1 @ b", "1 1 99999999999999999999 @ b", "1 1 1 @ a", ""};
     struct logged *s = *state;
-    char *id = base32_text(s->p.repo->id, sizeof s->p.repo->id);
+    char *path = place_file(&s->p, ".verified"), *head;
     uint8_t zero[DIGEST_SIZE] = {0};
+    struct buf was = {0};
 
+    /* Its first three lines are as they should be. */
+    is_good(s, OBJECTS, 0);
+    assert_int_equal(file_read(path, 1 << 20, &was), 0);
+    head = xstrdup(buf_cstr(&was));
+    *(strchr(strstr(head, "\nplace ") + 1, '\n') + 1) = '\0';
     for (size_t i = 0; i <= NELEM(lines); i++) {
         const char *line = i < NELEM(lines) ? lines[i] : "1 1 1 @ b";
         const char *at = strchr(line, '@');
@@ -103,7 +109,7 @@ test_verified_lines(void **state)
         struct verified *v;
         unsigned warned = log_warnings();
 
-        buf_fmt(&b, "pitr-verified 1\nrepository %s\n1 1 1 %s a\n", id, digest);
+        buf_fmt(&b, "%s1 1 1 %s a\n", head, digest);
         buf_fmt(&b, "%.*s%s%s\nend\n",
             (int)(at == NULL ? strlen(line) : (size_t)(at - line)), line,
             at == NULL ? "" : digest, at == NULL ? "" : at + 1);
@@ -116,10 +122,20 @@ test_verified_lines(void **state)
         verified_free(v);
         buf_free(&b);
     }
+    /* An early version's had no place, and is no fault. */
+    put_text(s, ".verified", "pitr-verified 1\n");
+    {
+        unsigned warned = log_warnings();
+
+        is_good(s, OBJECTS, 0);
+        assert_int_equal(log_warnings(), warned);
+    }
     put_text(s, ".verified", "");
     is_good(s, OBJECTS, 0);
     is_good(s, 0, 0);
-    free(id);
+    buf_free(&was);
+    free(head);
+    free(path);
 }
 
 /* Where it cannot be remembered, the work is done all the same. */
