@@ -161,7 +161,10 @@ file_create(const char *path, mode_t mode, const void *p, size_t n)
         free(tmp);
         return -1;
     }
-    if (fchmod(fd, mode) < 0 || write_all(fd, p, n) < 0 || fsync(fd) < 0) {
+    /* A stick with FAT knows no modes; elsewhere a umask may have taken some
+     * that open() was told, but none were added. */
+    if ((fchmod(fd, mode) < 0 && errno != EPERM && errno != EOPNOTSUPP) ||
+        write_all(fd, p, n) < 0 || fsync(fd) < 0) {
         err_sys(ERR_FAILED, "cannot write %s", tmp);
         unlink(tmp);
         goto out;

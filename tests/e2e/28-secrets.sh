@@ -63,6 +63,16 @@ account "$SRC"
 pitr init --recipient-file "$T/key.pub" --secret-key "$T/key" \
     --passphrase-file "$T/phrase" --verbose >>"$T/all.log" 2>&1
 
+say "a stick that knows no modes takes a key"
+echo '#include <errno.h>
+int fchmod(int fd, int mode) { (void)fd; (void)mode; errno = EPERM; return -1; }' |
+    ${CC:-cc} -shared -fPIC -x c -o "$T/no_modes.so" -
+expect_exit 0 env LD_PRELOAD="${PITR_PRELOAD:+$PITR_PRELOAD:}$T/no_modes.so" \
+    "$PITR" keygen --out "$T/stick" --paper "$T/stick.paper" --no-passphrase
+expect_exit 0 "$PITR" keygen --out "$T/stick2" --from-paper "$T/stick.paper" \
+    --no-passphrase
+cmp "$T/stick" "$T/stick2" || fail "another key"
+
 say "files that others may read"
 chmod 644 "$T/password"
 expect_exit 12 pitr backup
