@@ -58,6 +58,12 @@ struct windows {
  */
 int catalog_chain(const struct catalog *c, size_t backup, size_t *first,
     size_t *n);
+/*
+ * Is there a gap between the newest backup and the end of the log?  A backup
+ * whose position is ahead of the log is no answer yet: the one before it is
+ * asked then.
+ */
+bool catalog_gap_is_open(const struct catalog *c);
 /* The moment up to which the log is known to be whole: of a segment, of n
  * segments of one epoch.  0: not known. */
 uint64_t segment_whole_until(const struct segment_state *s);

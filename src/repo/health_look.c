@@ -111,27 +111,6 @@ look_backups(struct health *h, struct repo *r, const struct catalog *c)
 
 /* --- the log --- */
 
-/*
- * Is there a gap between the newest backup and the end of the log?  A backup
- * whose position is ahead of the log is no answer yet: the one before it is
- * asked then.
- */
-static bool
-gap_is_open(const struct catalog *c)
-{
-    const struct gtid_pos *end = &c->segment[c->segments - 1].state.gtid;
-
-    for (size_t i = c->backups; i-- > 0;) {
-        size_t first, n;
-
-        if (catalog_chain(c, i, &first, &n))
-            return first + n != c->segments;
-        if (gtid_pos_covered(&c->backup[i].gtid, end))
-            return true;
-    }
-    return false;
-}
-
 static void
 look_log(struct health *h, const struct catalog *c)
 {
@@ -157,7 +136,7 @@ look_log(struct health *h, const struct catalog *c)
     h->whole_until_us = catalog_whole_until(c, first, c->segments - first);
     free(h->gtid);
     h->gtid = gtid_pos_text(&last->state.gtid);
-    h->gap_open = c->backups > 0 && gap_is_open(c);
+    h->gap_open = catalog_gap_is_open(c);
 }
 
 static void

@@ -294,6 +294,16 @@ verify_pins(struct verify *v, const struct store_list *all)
     return rc;
 }
 
+/* Segments that were taken away before all others leave no break behind. */
+static void
+tell_open_gap(struct verify *v, const struct catalog *c)
+{
+    if (verify_count(v->report, VERIFY_GAP) == 0 && catalog_gap_is_open(c))
+        verify_found(v, VERIFY_GAP, c->segment[0].name,
+            "the log does not go on from the newest backup: nothing later can "
+            "be restored");
+}
+
 static int
 run(struct verify *v, const struct store_list *all)
 {
@@ -309,6 +319,8 @@ run(struct verify *v, const struct store_list *all)
         : 0;
     if (rc == 0 && v->report->catalog != NULL)
         rc = catalog_load_backups(v->repo, v->report->catalog);
+    if (rc == 0 && v->report->catalog != NULL)
+        tell_open_gap(v, v->report->catalog);
     progress_stop();
     return rc;
 }

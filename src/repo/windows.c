@@ -232,6 +232,21 @@ catalog_chain(const struct catalog *c, size_t backup, size_t *first, size_t *n)
     return best != FIT_NOT;
 }
 
+bool
+catalog_gap_is_open(const struct catalog *c)
+{
+    for (size_t i = c->backups; i-- > 0 && c->segments > 0;) {
+        size_t first, n;
+
+        if (catalog_chain(c, i, &first, &n))
+            return first + n != c->segments;
+        if (gtid_pos_covered(
+                &c->backup[i].gtid, &c->segment[c->segments - 1].state.gtid))
+            return true;
+    }
+    return false;
+}
+
 void
 catalog_windows(const struct catalog *c, struct windows *out)
 {

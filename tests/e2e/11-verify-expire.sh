@@ -111,6 +111,16 @@ expect_exit 14 broken restore --dry-run --secret-key "$T/key" \
     --backup "${ids[0]}"
 said "the newest state cannot be restored" "What can be restored:"
 
+say "the segments that the newest backup needs were taken away"
+for sql in "CREATE DATABASE gone" "DROP DATABASE gone"; do
+    sql "$SRC" "$sql"
+    pitr stream --once >/dev/null
+done
+cp -a "$REPO" "$T/late"
+(cd "$T/late/binlog" && ls | head -n -1 | xargs rm)
+expect_exit 3 "$PITR" verify --repository "$T/late" --all
+said "GAP: .*does not go on from the newest backup"
+
 say "damage is named, of each kind"
 segment=$(cd "$T/copy" && ls binlog/* | sed -n 2p)
 for object in "backup/${ids[0]}/manifest" "backup/${ids[1]}/schema" \
