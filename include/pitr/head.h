@@ -52,6 +52,15 @@ char *head_state_path(const struct repo *r, const char *dir);
 /* 1 with what is remembered, 0 where nothing is, -1 (ERR_FAILED) where it
  * cannot be used. */
 int head_state_load(const char *path, struct head *out);
-int head_state_save(const char *path, const struct head *h);
+int head_state_save(
+    const char *path, const struct repo *r, const struct head *h);
+/*
+ * Another repository of the same server was read in this place before: the file
+ * that tells, owned; NULL.  Nothing in a repository says that it is the one
+ * that was meant, if the same recovery key has endorsed both.
+ */
+char *head_state_other(const struct repo *r, const char *path);
+/* The repository was made anew in its place: what was there is forgotten. */
+void head_state_anew(const struct repo *r, const char *dir);
 
 #endif

@@ -38,6 +38,21 @@ look_again(struct repo *r, const struct head *was, struct head *now)
     return rc;
 }
 
+static void
+tell_of_another(const struct repo *r, const char *path)
+{
+    char *other = head_state_other(r, path);
+
+    if (other != NULL)
+        log_warn(
+            "%s was another repository of server \"%s\" when it was read "
+            "before. If nobody has made it anew, another one was put in its "
+            "place: look at another copy first. Once that is clear, remove "
+            "%s",
+            store_where(r->store), r->server, other);
+    free(other);
+}
+
 /* Remembering is a help, and being unable to is no failure. */
 static int
 check_remembered(
@@ -45,9 +60,10 @@ check_remembered(
 {
     char was_text[HEAD_TEXT], text[HEAD_TEXT];
     struct head was;
-    int rc = head_state_load(path, &was);
+    int rc;
 
-    if (rc < 0) {
+    tell_of_another(r, path);
+    if ((rc = head_state_load(path, &was)) < 0) {
         log_warn("what was seen of the repository before is not known: %s",
             err_text());
         err_clear();
@@ -57,7 +73,7 @@ check_remembered(
         return err_wrap("as remembered in %s", path);
     if (rc > 0 && strcmp(head_text(&was, was_text), head_text(now, text)) == 0)
         return 0;
-    if (head_state_save(path, now) < 0) {
+    if (head_state_save(path, r, now) < 0) {
         log_info("what was seen of the repository is not remembered: %s",
             err_text());
         err_clear();

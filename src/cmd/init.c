@@ -6,6 +6,7 @@
 
 #include "cmd.h"
 #include "pitr/err.h"
+#include "pitr/head.h"
 #include "pitr/log.h"
 
 struct init {
@@ -54,6 +55,7 @@ report(const struct init *o, const struct recipients *r, bool proved)
 
     if (repo == NULL)
         return -1;
+    head_state_anew(repo, NULL);
     signer = signer_text(repo->signer);
     buf_fmt(&text,
         "repository: %s, for server \"%s\", %zu recipient%s\n"

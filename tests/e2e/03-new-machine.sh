@@ -111,6 +111,18 @@ expect_exit 2 elsewhere list --repository "$T/new/copy" --expect "x$head"
 said "copied right"
 expect_exit 0 elsewhere list --repository "$T/new/copy"
 rm -r "$T/new/copy"
+
+say "told: another repository of the same server in its place"
+printf "[src]\nsocket = x\nrepository = $T/new/copy\n" >"$T/new/another.conf"
+elsewhere init --config "$T/new/another.conf" \
+    --signing-key "$T/new/another.key" --recipient-file "$T/key.pub" >/dev/null
+for i in 1 2; do
+    expect_exit 3 elsewhere list --repository "$T/new/copy" --state "$T/seen"
+    said "was another repository of server \"src\".*remove $T/seen/"
+done
+expect_exit 0 elsewhere list --repository "$T/new/copy" --state "$T/other"
+rm -rf "$T/new/copy"
+find "$T/seen" -type f ! -exec grep -qF "$head" {} \; -delete
 mv "$T/new/real" "$T/new/copy"
 expect_exit 0 elsewhere list --repository "$T/new/copy" --state "$T/seen" \
     --expect "$head"

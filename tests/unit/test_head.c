@@ -17,7 +17,6 @@
 #include "pitr/mem.h"
 #include "repo_util.h"
 
-
 struct scene {
     struct place p;
     struct segment_tail tail;
@@ -290,11 +289,11 @@ test_remembered(void **state)
 
     assert_non_null(path = head_state_path(s->p.repo, dir));
     assert_int_equal(head_state_load(path, &h), 0);
-    assert_int_equal(head_state_save(path, &s->head), 0);
+    assert_int_equal(head_state_save(path, s->p.repo, &s->head), 0);
     assert_int_equal(head_state_load(path, &h), 1);
     assert_memory_equal(&h, &s->head, sizeof h);
     h.seq++;
-    assert_int_equal(head_state_save(path, &h), 0);
+    assert_int_equal(head_state_save(path, s->p.repo, &h), 0);
     assert_int_equal(head_state_load(path, &h), 1);
     assert_int_equal(h.seq, s->head.seq + 1);
     /* Another repository, or one at another place, has another file. */
@@ -302,6 +301,27 @@ test_remembered(void **state)
     assert_non_null(elsewhere = head_state_path(other.repo, dir));
     assert_string_not_equal(path, elsewhere);
     place_free(&other);
+    /* The same place with another repository of the server is noticed, with
+     * one of another server it is not. */
+    {
+        char *copy = xasprintf(
+            "%s/%s%s", dir, "aaaaaaaaaaaaaaaaaaaaaaaaaa", strrchr(path, '-'));
+        char *found;
+
+        assert_null(head_state_other(s->p.repo, path));
+        assert_int_equal(head_state_save(copy, s->p.repo, &s->head), 0);
+        assert_non_null(found = head_state_other(s->p.repo, path));
+        assert_string_equal(found, copy);
+        free(found);
+        head_state_anew(s->p.repo, dir);
+        assert_null(head_state_other(s->p.repo, path));
+        assert_int_equal(head_state_load(path, &h), 1);
+        file_store(copy, "pitr-head 1\nx\nserver db11\n", 26);
+        chmod(copy, 0600);
+        assert_null(head_state_other(s->p.repo, path));
+        unlink(copy);
+        free(copy);
+    }
     /* What others could have written is not used, nor what is damaged. */
     assert_int_equal(chmod(path, 0666), 0);
     assert_int_equal(head_state_load(path, &h), -1);
