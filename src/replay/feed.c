@@ -220,6 +220,7 @@ feed_free(struct feed *f)
     feed_fold_free(&f->fold);
     feed_scope_free(&f->part);
     feed_kept_free(&f->kept);
+    buf_free(&f->changed);
     gtid_pos_free(&f->final);
     if (f->password != NULL)
         secret_wipe(f->password, PASSWORD_CHARS);

@@ -298,6 +298,12 @@ void feed_scope_reset(struct feed_scope *o);
 /* An event of a group; what is to be sent of it is in out.  0, or -1. */
 int feed_scope_take(struct feed_scope *o, const struct event *e, int step);
 
+/* --- feed_directory.c --- */
+
+/* Of a statement that names directories of the source: 1 with *out, the same
+ * without, borrowed from space; 0: it does not; -1. */
+int feed_directory(const struct event *e, struct buf *space, struct event *out);
+
 /* --- feed_kept.c --- */
 
 /* Schemas of the target that are none of this restore. */
@@ -352,7 +358,9 @@ struct feed {
     struct feed_fold fold;
     struct feed_scope part;
     struct feed_kept kept;
-    uint64_t sent_us; /* when something was sent last */
+    struct buf changed; /* a statement that is not as it was archived */
+    bool directories;   /* there was one, which was told */
+    uint64_t sent_us;   /* when something was sent last */
 
     /* shared */
     atomic_bool stop, ended, failed;

@@ -357,11 +357,28 @@ send_part(struct feed *f, const struct event *e, int step)
     return (int)send_events(f, out);
 }
 
+static void
+tell_directory(struct feed *f)
+{
+    if (!f->directories)
+        log_warn(
+            "the log has a table with a DATA or INDEX DIRECTORY: it is now "
+            "in the target's own data directory");
+    f->directories = true;
+}
+
 static int
 one_event(struct feed *f, const struct event *e, int step)
 {
-    int rc;
+    struct event without;
+    int rc = feed_directory(e, &f->changed, &without);
 
+    if (rc < 0)
+        return -1;
+    if (rc == 1) {
+        tell_directory(f);
+        e = &without;
+    }
     if (step == GROUP_BEGIN && (rc = begin_group(f, e)) != FEED_GO)
         return rc;
     feed_fold_query(&f->fold, e, feed_source_bytes(f->source));

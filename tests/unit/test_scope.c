@@ -324,6 +324,48 @@ check_kept(const struct feed_kept *k, const char *sql)
     return rc;
 }
 
+/* Directories of the source are none of the target's. */
+static void
+test_directory(void **state)
+{
+    static const struct {
+        const char *sql, *want; /* NULL: as it is */
+    } t[] = {
+        {"CREATE TABLE t (a INT) DATA DIRECTORY='/ssd/x' COMMENT='b'",
+            "CREATE TABLE t (a INT) MIN_ROWS=0              COMMENT='b'"},
+        {"ALTER TABLE t ADD PARTITION (PARTITION p VALUES IN (1) INDEX "
+         "DIRECTORY = '/a b', PARTITION q VALUES IN (2) data directory '/c')",
+            "ALTER TABLE t ADD PARTITION (PARTITION p VALUES IN (1) MIN_ROWS=0 "
+            "             , PARTITION q VALUES IN (2) MIN_ROWS=0         )"},
+        {"CREATE INDEX directory ON t (data)", NULL},
+        {"INSERT INTO t VALUES ('DATA DIRECTORY=')", NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < NELEM(t); i++) {
+        static const uint8_t fixed[EVENT_HEADER_SIZE + 14];
+        struct buf b = {0}, space = {0};
+        struct event e = {.type = EV_QUERY}, out;
+
+        buf_add(&b, fixed, sizeof fixed);
+        buf_str(&b, t[i].sql);
+        e.raw = b.data;
+        e.size = (uint32_t)b.len;
+        e.body = b.data + EVENT_HEADER_SIZE;
+        e.body_size = e.size - EVENT_HEADER_SIZE;
+        print_message("  %s\n", t[i].sql);
+        assert_int_equal(feed_directory(&e, &space, &out), t[i].want != NULL);
+        if (t[i].want != NULL) {
+            assert_int_equal(out.size, e.size);
+            assert_int_equal(out.body_size, e.body_size);
+            assert_int_equal(strlen(t[i].want), strlen(t[i].sql));
+            assert_memory_equal(out.body + 14, t[i].want, strlen(t[i].want));
+        }
+        buf_free(&b);
+        buf_free(&space);
+    }
+}
+
 /* The target's own are not made, altered or dropped by the log. */
 static void
 test_kept(void **state)
@@ -364,6 +406,7 @@ main(void)
         cmocka_unit_test(test_rename),
         cmocka_unit_test(test_foreign),
         cmocka_unit_test(test_kept),
+        cmocka_unit_test(test_directory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
