@@ -86,7 +86,8 @@ exit_code(int rc)
     text = xasprintf("pitr: %s\n%s%s", err_text(), hint,
         n == 0 || hint[n - 1] == '\n' ? "" : "\n");
     utf8_harmless(text, strlen(text));
-    fputs(text, stderr);
+    if (*err_text() != '\0') /* all was said */
+        fputs(text, stderr);
     free(text);
     if (stop_asked())
         return 128 + stop_signal();

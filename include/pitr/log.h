@@ -18,6 +18,8 @@ bool log_quiet(void); /* was --quiet asked for? */
 void log_info(const char *fmt, ...) PRINTF(1, 2);  /* not with --quiet */
 void log_debug(const char *fmt, ...) PRINTF(1, 2); /* only with --verbose */
 void log_warn(const char *fmt, ...) PRINTF(1, 2);  /* counts */
+/* What was warned of before, and is still so: counts; not with --quiet. */
+void log_warn_again(const char *fmt, ...) PRINTF(1, 2);
 unsigned log_warnings(void); /* how many so far in this process */
 
 /*

@@ -95,6 +95,9 @@ lock_take(const char *path, const char *what)
     for (unsigned i = 0; i < LOOKS && rc == 0; i++) {
         if ((fd = open(path, flags, 0600)) < 0) {
             err_sys(ERR_FAILED, "cannot open lock %s", path);
+            if (errno == EROFS)
+                err_hint("In a unit of systemd, ReadWritePaths= lets it write "
+                         "elsewhere than below /var/lib/pitr.");
             return NULL;
         }
         file_give(fd, path);

@@ -137,6 +137,19 @@ log_warn(const char *fmt, ...)
     va_end(ap);
 }
 
+void
+log_warn_again(const char *fmt, ...)
+{
+    va_list ap;
+
+    atomic_fetch_add(&warnings, 1);
+    if (atomic_load(&level) < LOG_NORMAL)
+        return;
+    va_start(ap, fmt);
+    emit("warning: ", fmt, ap);
+    va_end(ap);
+}
+
 unsigned
 log_warnings(void)
 {

@@ -56,7 +56,7 @@ report(const struct manifest *m)
         size_text(i->stored_bytes, stored),
         time_span(i->ended_us - i->begun_us, took),
         time_both(i->snapshot_us, when), *gtid ? gtid : "(empty)");
-    rc = report_out(&text);
+    rc = report_news(&text);
     buf_free(&text);
     free(gtid);
     return rc;

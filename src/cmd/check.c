@@ -46,7 +46,8 @@ check_good(struct findings *f, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(line, sizeof line, fmt, ap);
     va_end(ap);
-    buf_fmt(&f->text, "ok    %s\n", line);
+    if (!log_quiet())
+        buf_fmt(&f->text, "ok    %s\n", line);
 }
 
 void

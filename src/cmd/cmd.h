@@ -73,6 +73,10 @@ int recipients_add(struct recipients *r, const struct opt_list *texts,
 /* A public key, or its id. */
 int recipients_remove(struct recipients *r, const char *which);
 
+/* Where err is that another process is at the same work: with --quiet there is
+ * nothing to say but the exit code. */
+void cmd_busy(void);
+
 unsigned cmd_jobs(unsigned asked); /* 0: as many as there are processors */
 
 /* --- reports, for people, on standard output (report.c) --- */
@@ -84,6 +88,8 @@ void report_recipients(const struct repo *r, struct buf *out);
 /* Print a text to standard output; ERR_FAILED where that fails (a full disk, a
  * closed pipe). */
 int report_out(const struct buf *text);
+/* The same for what only tells that all went well: not with --quiet. */
+int report_news(const struct buf *text);
 
 /* --- list --- */
 void list_text(const struct repo *r, const struct catalog *c,

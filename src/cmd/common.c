@@ -7,6 +7,7 @@
 #include "cmd.h"
 #include "pitr/err.h"
 #include "pitr/file.h"
+#include "pitr/log.h"
 #include "pitr/pool.h"
 #include "vaults.h"
 
@@ -131,6 +132,13 @@ cmd_secret_key(const char *path, const char *passphrase_file)
         return NULL;
     }
     return secret_key_load(path, ask_passphrase, (void *)passphrase_file);
+}
+
+void
+cmd_busy(void)
+{
+    if (err_kind() == ERR_LOCKED && log_quiet())
+        err_set(ERR_LOCKED, "%s", "");
 }
 
 unsigned

@@ -173,7 +173,7 @@ expire_cmd_run(void *arg)
         put_json(o, repo, &r, &text);
     else
         put_text(o, repo, &r, &text);
-    rc = report_out(&text);
+    rc = o->json || o->dry_run ? report_out(&text) : report_news(&text);
 
 out:
     buf_free(&text);

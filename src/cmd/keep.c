@@ -59,7 +59,7 @@ keep_run(void *arg)
     else
         buf_fmt(&text, "backup %s %s pinned: it does not expire\n", id,
             rc == 1 ? "was already" : "is");
-    rc = report_out(&text);
+    rc = report_news(&text);
 
 out:
     buf_free(&text);

@@ -6,6 +6,7 @@
 
 #include "cmd.h"
 #include "pitr/err.h"
+#include "pitr/log.h"
 #include "pitr/mem.h"
 #include "pitr/times.h"
 #include "pitr/utf8.h"
@@ -32,6 +33,12 @@ report_recipients(const struct repo *r, struct buf *out)
         buf_fmt(out, "recipient: %s\n", text);
         free(text);
     }
+}
+
+int
+report_news(const struct buf *text)
+{
+    return log_quiet() ? 0 : report_out(text);
 }
 
 int

@@ -293,7 +293,7 @@ plan_and_print(const struct restore *o, struct work *w)
     put_boundary(&text, &w->plan, &w->preview);
     if (w->plan.cutoff.kind == CUTOFF_NEWEST)
         put_age(&text, w);
-    rc = report_out(&text);
+    rc = o->dry_run ? report_out(&text) : report_news(&text);
     buf_free(&text);
     if (w->preview.early > 0)
         log_warn(
@@ -385,7 +385,7 @@ report_done(const struct restore *o, const struct work *w, uint64_t begun_us)
             "Stop it with:     mariadb --no-defaults --socket=%s --user=%s "
             "-e SHUTDOWN\n",
             o->sandbox, db->socket, db->user, db->socket, db->user);
-    rc = report_out(&text);
+    rc = report_news(&text);
     buf_free(&text);
     return rc;
 }

@@ -51,7 +51,7 @@ report(const struct rewrap_report *r)
         "%" PRIu64 " objects, %" PRIu64 " of them sealed for who could not "
         "open them\n",
         r->objects, r->sealed);
-    rc = report_out(&text);
+    rc = report_news(&text);
     buf_free(&text);
     if (rc < 0 || r->damaged + r->locked == 0)
         return rc;

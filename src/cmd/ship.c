@@ -41,7 +41,7 @@ report(const struct ship_report *r)
     buf_fmt(&text, "shipped %s, %" PRIu64 " object%s, %" PRIu64 " backup%s\n",
         size_text(r->bytes, bytes), r->objects, r->objects == 1 ? "" : "s",
         r->backups, r->backups == 1 ? "" : "s");
-    rc = report_out(&text);
+    rc = report_news(&text);
     buf_free(&text);
     return rc;
 }
@@ -65,8 +65,11 @@ ship_cmd_run(void *arg)
         err_set(ERR_USAGE, "section [%s] does not say %s", s->name, key);
         return err_hint("Add \"%s = ...\" to it; see pitr.conf(5).", key);
     }
-    if ((v = vaults_start(&conf)) == NULL || vaults_join(v, &r) < 0)
+    if ((v = vaults_start(&conf)) == NULL || vaults_join(v, &r) < 0) {
+        if (o->once)
+            cmd_busy();
         return -1;
+    }
     return report(&r);
 }
 

@@ -11,8 +11,10 @@
 
 #include "cmd.h"
 #include "pitr/err.h"
+#include "pitr/log.h"
 #include "pitr/mem.h"
 #include "pitr/times.h"
+#include "pitr/utf8.h"
 #include "status.h"
 #include "vaults.h"
 
@@ -137,11 +139,62 @@ put_file(const char *path, const struct buf *text)
     return rc;
 }
 
+/* The health of servers is told whether or not somebody keeps a file of it. */
+static void
+put_metrics(const char *path, const struct health *h, size_t n, uint64_t now_us)
+{
+    struct buf text = {0};
+
+    status_prometheus(h, n, now_us, &text);
+    utf8_harmless(text.data, text.len);
+    if (put_file(path, &text) < 0) {
+        log_warn("%s", err_text());
+        err_clear();
+    }
+    buf_free(&text);
+}
+
+/*
+ * The file that sections name has all the servers of these: it is written where
+ * each of them was looked at, and in its own repository.
+ */
+static void
+put_files(
+    const struct status *o, const struct health *h, size_t n, uint64_t now_us)
+{
+    const struct conf *c = o->common.conf;
+    const struct conf_server *one = o->common.section;
+    struct health *some = xcalloc(n, sizeof *some);
+
+    if (o->metrics_file != NULL &&
+        (one == NULL || o->metrics_file != one->metrics_file))
+        put_metrics(o->metrics_file, h, n, now_us);
+    for (size_t i = 0; c != NULL && o->repository == NULL && i < c->servers;
+         i++) {
+        const char *path = c->server[i].metrics_file;
+        size_t k = 0, missing = 0;
+
+        for (size_t j = 0; path != NULL && j < c->servers; j++) {
+            const char *other = c->server[j].metrics_file;
+
+            if (other == NULL || strcmp(other, path) != 0)
+                continue;
+            if (j < i || (one != NULL && one != &c->server[j]))
+                missing++; /* or the file is written already */
+            else
+                some[k++] = h[one != NULL ? 0 : j];
+        }
+        if (k > 0 && missing == 0)
+            put_metrics(path, some, k, now_us);
+    }
+    free(some);
+}
+
 static int
 print(const struct status *o, const struct health *h, size_t n, uint64_t now_us)
 {
-    struct buf out = {0}, metrics = {0};
-    int rc = 0;
+    struct buf out = {0};
+    int rc;
 
     if (o->json)
         status_json(h, n, now_us, &out);
@@ -151,15 +204,11 @@ print(const struct status *o, const struct health *h, size_t n, uint64_t now_us)
         status_zabbix(h, n, now_us, &out);
     else
         for (size_t i = 0; i < n; i++)
-            status_text(&h[i], now_us, &out);
-    if (o->metrics_file != NULL) {
-        status_prometheus(h, n, now_us, &metrics);
-        rc = put_file(o->metrics_file, &metrics);
-    }
-    if (rc == 0)
-        rc = report_out(&out);
-    buf_free(&metrics);
+            if (h[i].findings > 0 || !log_quiet())
+                status_text(&h[i], now_us, &out);
+    rc = report_out(&out);
     buf_free(&out);
+    put_files(o, h, n, now_us);
     return rc;
 }
 
@@ -179,6 +228,9 @@ conclude(const struct health *h, size_t n)
     }
     if (worst == ERR_NONE)
         return 0;
+    /* They have been printed. */
+    if (log_quiet())
+        return err_set(worst, "%s", "");
     return err_set(
         worst, "%zu thing%s to look at", findings, findings == 1 ? "" : "s");
 }

@@ -231,22 +231,62 @@ status_prometheus(
                         m->unit, m->get(&h[i].vault[v]), out);
     }
     put_family("status_timestamp_seconds", "when this was looked at", out);
-    buf_str(out, "pitr_status_timestamp_seconds ");
-    put_value(MOMENT, now_us, out);
+    for (size_t i = 0; i < n; i++)
+        put_sample(
+            "status_timestamp_seconds", h[i].server, NULL, MOMENT, now_us, out);
 }
 
 /* --- Zabbix --- */
 
+/* A parameter of a key, which ends at a comma or a bracket unless quoted. */
+static void
+put_parameter(const char *value, struct buf *key)
+{
+    if (strpbrk(value, ",]\"") == NULL && *value != ' ' && *value != '[') {
+        buf_str(key, value);
+        return;
+    }
+    buf_str(key, "\"");
+    for (const char *p = value; *p != '\0'; p++)
+        buf_fmt(key, "%s%c", *p == '"' ? "\\" : "", *p);
+    buf_str(key, "\"");
+}
+
+/* As one word of a line. */
+static void
+put_quoted(const char *text, struct buf *out)
+{
+    buf_str(out, "\"");
+    for (const char *p = text; *p != '\0'; p++) {
+        if (*p == '\\' || *p == '"')
+            buf_u8(out, '\\');
+        buf_u8(out, (unsigned char)*p < ' ' ? ' ' : (uint8_t)*p);
+    }
+    buf_str(out, "\"");
+}
+
 /* "- key[server,vault] value"; the host is that of the agent's configuration.
  */
 static void
-put_line(const char *key, const char *suffix, const char *server,
+put_line(const char *name, const char *suffix, const char *server,
     const char *vault, struct buf *out)
 {
-    buf_fmt(out, "- pitr.%s%s[%s", key, suffix, server);
-    if (vault != NULL)
-        buf_fmt(out, ",%s", vault);
-    buf_str(out, "] ");
+    struct buf key = {0};
+
+    buf_fmt(&key, "pitr.%s%s[", name, suffix);
+    put_parameter(server, &key);
+    if (vault != NULL) {
+        buf_str(&key, ",");
+        put_parameter(vault, &key);
+    }
+    buf_str(&key, "]");
+    buf_str(out, "- ");
+    if (strpbrk(buf_cstr(&key), " \t\"\\") == NULL)
+        buf_str(out, buf_cstr(&key));
+    else
+        put_quoted(buf_cstr(&key), out);
+    buf_str(out, " ");
+    buf_free(&key);
 }
 
 static void
@@ -263,21 +303,18 @@ put_item(const char *key, const char *server, const char *vault, enum unit unit,
     buf_fmt(out, "%" PRIu64 "\n", (now_us > v ? now_us - v : 0) / 1000000);
 }
 
-/* The findings as one text; quoted as zabbix_sender wants it. */
+/* The findings as one text. */
 static void
 put_findings(const struct health *h, struct buf *out)
 {
+    struct buf text = {0};
+
+    for (size_t i = 0; i < h->findings; i++)
+        buf_fmt(&text, "%s%s", i > 0 ? "; " : "", h->finding[i].text);
     put_line("text", "", h->server, NULL, out);
-    buf_str(out, "\"");
-    for (size_t i = 0; i < h->findings; i++) {
-        buf_str(out, i > 0 ? "; " : "");
-        for (const char *p = h->finding[i].text; *p != '\0'; p++) {
-            if (*p == '\\' || *p == '"')
-                buf_u8(out, '\\');
-            buf_u8(out, (unsigned char)*p < ' ' ? ' ' : (uint8_t)*p);
-        }
-    }
-    buf_str(out, "\"\n");
+    put_quoted(buf_cstr(&text), out);
+    buf_str(out, "\n");
+    buf_free(&text);
 }
 
 void

@@ -63,7 +63,7 @@ report(const struct stream_report *r)
             "%" PRIu64 " gap%s: \"pitr list\" shows what cannot be "
             "restored\n",
             r->gaps, r->gaps == 1 ? "" : "s");
-    rc = report_out(&text);
+    rc = report_news(&text);
     buf_free(&text);
     return rc;
 }
@@ -113,6 +113,17 @@ end_shipping(struct vaults *v)
         err_put(e);
 }
 
+/* From cron: that the last run is still at it is for nobody's mail. */
+static struct lock *
+take_lock(const struct stream *o, const struct repo *repo)
+{
+    struct lock *lock = repo_lock(repo, "stream");
+
+    if (lock == NULL && o->once)
+        cmd_busy();
+    return lock;
+}
+
 static int
 stream_cmd_run(void *arg)
 {
@@ -133,8 +144,7 @@ stream_cmd_run(void *arg)
     if (s == NULL || get_acknowledge(o, &to, &ack) < 0 ||
         (ack == ACK_VAULT && (to.watch = ship_watch_new()) == NULL) ||
         (repo = cmd_repo_write(s)) == NULL ||
-        (lock = repo_lock(repo, "stream")) == NULL ||
-        cmd_conn_open(s, &conn) < 0)
+        (lock = take_lock(o, repo)) == NULL || cmd_conn_open(s, &conn) < 0)
         goto out;
     struct stream_conf conf = {.source = &conn.conf,
         .repo = repo,
@@ -153,6 +163,11 @@ stream_cmd_run(void *arg)
     spool = spool_new(s, repo);
     watch = spool_watch_start(spool);
     rc = stream_run(&conf, &r);
+    /* Shipping may take long: the next run can capture meanwhile. */
+    if (rc == 0 && o->once) {
+        lock_free(lock);
+        lock = NULL;
+    }
     if (rc == 0 && o->once && vaults_any(&to))
         ship_once(&to);
     if (rc == 0)

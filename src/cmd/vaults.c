@@ -8,6 +8,8 @@
 #include "pitr/log.h"
 #include "pitr/mem.h"
 #include "pitr/pool.h"
+#include "pitr/ship.h"
+#include "pitr/state.h"
 #include "pitr/stop.h"
 #include "pitr/times.h"
 #include "vaults.h"
@@ -15,6 +17,7 @@
 /* In the background, after a fault that somebody has to mend. */
 #define AGAIN_US (UINT64_C(300) * 1000000)
 #define LOOK_US UINT64_C(200000)
+#define HOUR_US (UINT64_C(3600) * 1000000)
 
 struct one {
     struct vaults *all;
@@ -140,13 +143,38 @@ vaults_prefix(const char *url)
                                                  : xasprintf("%s: ", url);
 }
 
+/* The failure that was told of this vault within this hour, and goes on; "". */
+static char *
+told_before(const struct one *o)
+{
+    char *name = ship_state_name(o->url), *told;
+    struct state *s = state_load(o->all->conf.section->repository, name);
+    const char *error = state_get(s, "error");
+    uint64_t us = state_get_u64(s, "error_us");
+    bool goes_on = us > state_get_u64(s, "synced_us") &&
+        us / HOUR_US == time_now_us() / HOUR_US;
+
+    told = xstrdup(error != NULL && goes_on ? error : "");
+    state_free(s);
+    free(name);
+    return told;
+}
+
+/* told: by a process before this one.  From cron that is one mail an hour. */
 static void
-warn(const struct one *o)
+warn(const struct one *o, const char *told)
 {
     char *prefix = vaults_prefix(o->url);
-
-    log_warn("%snot shipped: %s%s%s", prefix, err_text(),
+    char *text = xasprintf("%s%s%s", err_text(),
         *err_hint_text() == '\0' ? "" : ". ", err_hint_text());
+
+    if (err_kind() == ERR_LOCKED && o->all->conf.once)
+        log_info("%sanother process ships there: %s", prefix, err_text());
+    else if (strcmp(text, told) == 0)
+        log_warn_again("%snot shipped: %s", prefix, text);
+    else
+        log_warn("%snot shipped: %s", prefix, text);
+    free(text);
     free(prefix);
 }
 
@@ -161,7 +189,7 @@ ship_on_and_on(struct one *o)
         uint64_t until = time_mono_us() + AGAIN_US;
 
         if (said == NULL || strcmp(said, err_text()) != 0)
-            warn(o);
+            warn(o, "");
         free(said);
         said = xstrdup(err_text());
         err_clear();
@@ -177,17 +205,20 @@ work(void *arg, unsigned index)
 {
     struct vaults *v = arg;
     struct one *o = &v->v[index];
+    char *told;
 
     if (v->conf.background && !v->conf.once) {
         ship_on_and_on(o);
         return 0;
     }
+    told = told_before(o);
     if (ship_one(o) < 0) {
         /* The others go on, so it is said now. */
         if (v->conf.background || (v->n > 1 && !stopping(v)))
-            warn(o);
+            warn(o, told);
         o->error = err_take();
     }
+    free(told);
     return 0;
 }
 

@@ -132,6 +132,12 @@ put_json(
     free(signer);
 }
 
+static bool
+finds(const struct verify_report *r)
+{
+    return verify_count(r, VERIFY_DAMAGED) + verify_count(r, VERIFY_GAP) > 0;
+}
+
 /* The exit code.  A gap is not damage, but has to be looked at as long as it
  * is there. */
 static int
@@ -189,7 +195,7 @@ verify_cmd_run(void *arg)
         put_json(conf.repo, &r, &text);
     else
         put_text(conf.repo, &r, &text);
-    if (report_out(&text) == 0)
+    if ((o->json || finds(&r) ? report_out(&text) : report_news(&text)) == 0)
         rc = conclude(&r);
     if (rc == 0)
         rc = cmd_head(conf.repo, r.catalog, o->expect, o->state, NULL);

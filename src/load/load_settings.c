@@ -192,6 +192,25 @@ begin_anew(struct db *db)
         : 0;
 }
 
+/* It is not in the log of a server that goes on being used: neither is the
+ * load, nor what an applier does, as a rule. */
+static int
+tell_shared(struct db *db)
+{
+    uint64_t logs = 0;
+
+    log_info("the target has other schemas: its durability settings stay as "
+             "they are, which makes the restore slower");
+    if (db_value_u64(db, &logs, "SELECT @@global.log_bin") < 0)
+        return -1;
+    if (logs != 0)
+        log_warn("what is restored does not get into the target's binary log: "
+                 "from a backup of it that was made before, nothing later than "
+                 "this can be restored. When this is done, make another "
+                 "(\"pitr backup\")");
+    return 0;
+}
+
 struct load_settings *
 load_settings_apply(const struct db_conf *target)
 {
@@ -203,9 +222,8 @@ load_settings_apply(const struct db_conf *target)
     s->target = *target;
     if (db == NULL || in_use(db, &shared) < 0 || begin_anew(db) < 0)
         goto fail;
-    if (shared)
-        log_info("the target has other schemas: its durability settings stay "
-                 "as they are, which makes the restore slower");
+    if (shared && tell_shared(db) < 0)
+        goto fail;
     for (size_t i = 0; i < NELEM(settings); i++) {
         if ((!shared || !settings[i].alone) &&
             apply_one(db, &settings[i], &s->old[i]) < 0)

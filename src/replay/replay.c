@@ -10,6 +10,7 @@
 #include "pitr/stop.h"
 #include "pitr/times.h"
 
+#define NO_SUCH_TABLE 1146
 #define UNKNOWN_TIME_ZONE 1298
 #define POLL_US 200000u
 #define POLL_END_US 20000u
@@ -36,6 +37,11 @@ applier_failed(
         return err_hint("Its tables of time zones lack that one.  Run "
                         "mariadb-tzinfo-to-sql /usr/share/zoneinfo | mariadb "
                         "mysql on the target, then start the restore again.");
+    if (number == NO_SUCH_TABLE)
+        return err_hint("The log lacks what made that table: a restore into "
+                        "the running server, or a session with sql_log_bin=0. "
+                        " Begin with a backup that was made after it, "
+                        "--backup ID, or end before it, --until.");
     return err_hint("The target is not at the moment asked for.  Its error log "
                     "may tell more; after the cause is removed start the "
                     "restore again from the beginning.");

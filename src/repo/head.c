@@ -210,7 +210,8 @@ withheld(const struct repo *r, const struct head *h, const char *what)
     return err_hint(
         "An older state of the repository was put in its place, or its newest "
         "objects are withheld or lost. Do not take what is left for the "
-        "newest: look at another copy first.");
+        "newest: look at another copy first. Where there is none, --state none "
+        "and no --expect go by what is left.");
 }
 
 static int

@@ -53,8 +53,11 @@ check_object(struct check *c, enum seal_kind kind, const char *name,
     struct seal_mark m = {0};
     int rc;
 
-    if (e == NULL)
-        return err_set(ERR_VERIFY, "%s is missing", name);
+    if (e == NULL) {
+        err_set(ERR_VERIFY, "%s is missing", name);
+        return err_hint("Take it from another copy of the repository, or "
+                        "begin with another backup: --backup ID.");
+    }
     if (e->size != size)
         return err_set(ERR_VERIFY,
             "%s has %" PRIu64 " bytes, its manifest says %" PRIu64, name,

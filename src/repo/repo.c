@@ -36,7 +36,8 @@ load_file(struct repo *r, const char *path, bool strict)
             "\"%s\"",
             path, REPO_FILE);
         return err_hint(
-            "Check the path; \"pitr init\" makes a new repository.");
+            "Check the path; \"pitr init\" makes a new repository. Of one that "
+            "was lost, a vault's copy can be put in its place (doc/VAULT.md).");
     }
     f = &r->chain->file[r->chain->n - 1];
     memcpy(r->id, f->id, sizeof r->id);

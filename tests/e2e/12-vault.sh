@@ -112,6 +112,40 @@ pitr ship --once 2>/dev/null | grep -q "shipped 0 B, 0 objects" ||
 pitr stream --once
 vault_is_the_same || fail "stream --once did not ship"
 
+say "from cron: what goes well says nothing, and shipping holds up no capture"
+expect_exit 0 pitr stream --once --quiet
+[ ! -s "$T/said" ] || fail "stream --once --quiet said: $(cat "$T/said")"
+expect_exit 0 pitr ship --once --quiet
+[ ! -s "$T/said" ] || fail "ship --once --quiet said: $(cat "$T/said")"
+expect_exit 0 pitr backup --quiet
+[ ! -s "$T/said" ] || fail "backup --quiet said: $(cat "$T/said")"
+sql "$SRC" "USE shop; CREATE TABLE noise (id INT PRIMARY KEY, v CHAR(32));
+    INSERT INTO noise SELECT seq, MD5(RAND()) FROM seq_1_to_20000"
+{ cat "$T/pitr.conf"; echo "ship_limit = 16K"; } >"$T/slow.conf"
+"$PITR" stream --once --config "$T/slow.conf" >"$T/slow.out" 2>&1 &
+slow=$!
+children+=("$slow")
+ships()
+{
+    grep -q "(ship-" "$REPO"/.lock-ship-*
+}
+wait_until 10 ships || fail "it does not ship"
+sql "$SRC" "DELETE FROM shop.noise WHERE id = 7"
+expect_exit 0 pitr stream --once --quiet
+[ ! -s "$T/said" ] || fail "stream --once --quiet said: $(cat "$T/said")"
+log_reached "$(position)" || fail "shipping keeps the log from being captured"
+expect_exit 11 pitr ship --once --quiet
+[ ! -s "$T/said" ] || fail "ship --once --quiet said: $(cat "$T/said")"
+process_end "$slow"
+vault_down
+expect_exit 3 pitr stream --once --quiet
+said "not shipped"
+expect_exit 3 pitr stream --once --quiet
+[ ! -s "$T/said" ] || fail "each minute the same: $(cat "$T/said")"
+vault_up
+pitr ship --once >/dev/null
+truth "$SRC" "$T/truth"
+
 say "refused: another's vault, no vault, an unknown host key"
 "$PITR" init --config "$T/pitr.conf" --repository "$T/other" \
     --signing-key "$T/other.key" --recipient-file "$T/key.pub" >/dev/null

@@ -87,6 +87,32 @@ said '^- pitr\.code\[src\] 0$' '^- pitr\.backup\.time\.age\[src\] [0-9]+$' \
 expect_exit 0 "$PITR" status --config "$T/pitr.conf" --repository "$URL"
 expect_exit 2 pitr status --json --zabbix
 
+say "several servers: the file of all, which a look at one leaves alone"
+{
+    echo "metrics_file = $T/all.prom"
+    cat "$T/pitr.conf"
+    printf '[%s]\nrepository = %s\n' 'the "other", too' "$T/none"
+} >"$T/two.conf"
+two()
+{
+    "$PITR" status --config "$T/two.conf" "$@"
+}
+expect_exit 0 two --server src --quiet
+[ ! -s "$T/said" ] || fail "all is well, and it says: $(cat "$T/said")"
+[ ! -e "$T/all.prom" ] || fail "a file of all servers has one"
+expect_exit 10 two --quiet
+said "cannot open repository"
+! grep -q "^src" "$T/said" || fail "what is well is told with --quiet"
+for m in status_timestamp_seconds status_code up; do
+    [ "$(grep -c "^pitr_$m{server=" "$T/all.prom")" = 2 ] ||
+        fail "$m of both servers: $(cat "$T/all.prom")"
+done
+expect_exit 10 two --zabbix
+said '^- pitr\.code\[src\] 0$' \
+    '^- "pitr\.code\[\\"the \\\\\\"other\\\\\\", too\\"\]" 10$'
+expect_exit 3 pitr status --metrics-file "$T/none/pitr.prom"
+said "^src: fine" "cannot write"
+
 say "the vault goes away"
 vault_down
 sql "$SRC" "INSERT INTO d.t VALUES (1010)"
