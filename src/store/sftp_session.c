@@ -7,10 +7,16 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "pitr/digest.h"
 #include "pitr/log.h"
 #include "pitr/mem.h"
+#include "pitr/stop.h"
 #include "pitr/times.h"
 #include "sftp.h"
+
+#define TRIES 6 /* where an sshd turns away */
+#define DOOR_US UINT64_C(20000)
+#define AT_ONCE_US UINT64_C(3000000)
 
 static void
 log_line(int priority, const char *function, const char *text, void *arg)
@@ -159,10 +165,12 @@ set_options(struct vault *s, ssh_session ssh)
     return 0;
 }
 
-/* Connects the socket too, unless a ProxyCommand does. */
+/* Connects the socket too, unless a ProxyCommand does.  *turned_away: who
+ * answered there hung up. */
 static int
-connect_session(struct vault *s, ssh_session ssh)
+connect_session(struct vault *s, ssh_session ssh, bool *turned_away)
 {
+    uint64_t begun = time_mono_us();
     char *host = NULL, *command = NULL;
     unsigned port = 22;
     bool proxied;
@@ -183,6 +191,7 @@ connect_session(struct vault *s, ssh_session ssh)
         ssh_options_set(ssh, SSH_OPTIONS_FD, &fd);
     }
     if (ssh_connect(ssh) != SSH_OK) {
+        *turned_away = !proxied && time_mono_us() - begun < AT_ONCE_US;
         err_set(ERR_UNREACHABLE, "%s: cannot connect%s: %s", s->url.shown,
             proxied ? " through the ProxyCommand" : "", ssh_get_error(ssh));
         if (proxied)
@@ -304,6 +313,18 @@ once(void)
     setenv("OPENSSH_PROXYJUMP", "1", 0);
 }
 
+/* Where many come at the same moment, as from cron, an sshd turns some away
+ * (MaxStartups): they come again one by one.  True: no more. */
+static bool
+wait_at_door(const struct vault *s, unsigned tries)
+{
+    uint16_t n;
+
+    random_bytes(&n, sizeof n);
+    return s->closing ||
+        stop_sleep_us((DOOR_US + n * (DOOR_US / 10000)) << (tries - 1));
+}
+
 int
 vault_connect(struct vault_conn *c, bool *again)
 {
@@ -312,14 +333,21 @@ vault_connect(struct vault_conn *c, bool *again)
     long timeout = seconds(s->conf.timeout_us);
 
     pthread_once(&control, once);
-    *again = false;
-    if ((c->ssh = ssh_new()) == NULL)
-        return err_set(ERR_FAILED, "libssh: no session");
-    if (set_options(s, c->ssh) < 0)
-        goto fail;
-    *again = true;
-    if (connect_session(s, c->ssh) < 0)
-        goto fail;
+    for (unsigned tries = 1;; tries++) {
+        bool turned_away = false;
+
+        *again = false;
+        if ((c->ssh = ssh_new()) == NULL)
+            return err_set(ERR_FAILED, "libssh: no session");
+        if (set_options(s, c->ssh) < 0)
+            goto fail;
+        *again = true;
+        if (connect_session(s, c->ssh, &turned_away) == 0)
+            break;
+        if (!turned_away || tries == TRIES || wait_at_door(s, tries))
+            goto fail;
+        vault_disconnect(c);
+    }
     *again = false;
     if (check_host(s, c->ssh) < 0 || vault_authenticate(s, c->ssh, again) < 0 ||
         open_channel(c, c->ssh, again) < 0)
