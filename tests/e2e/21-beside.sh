@@ -117,8 +117,9 @@ untouched()
 }
 beside()
 {
-    expect_exit 0 pitr restore --secret-key "$T/key" --socket "$TARGET" \
+    expect_exit 3 pitr restore --secret-key "$T/key" --socket "$TARGET" \
         --user root "$@"
+    said "does not get into the target's binary log" "pitr backup"
 }
 
 say "one schema"
@@ -199,3 +200,16 @@ expect_exit 1 pitr restore --secret-key "$T/key" --socket "$TARGET" --user root 
     --exclude shop --exclude misc --rename blog=blog2 --before-gtid "$before"
 said "schema later that is not in the backup"
 [ "$(sql "$TARGET" "SELECT mine FROM later.t")" = 5 ] || fail "a table is gone"
+
+say "a table that was dropped, back into its own server, whose log lacks it"
+pitr backup >/dev/null
+sql "$SRC" "DROP TABLE shop.fresh"
+dropped=$(position)
+pitr stream --once
+expect_exit 3 pitr restore --secret-key "$T/key" --socket "$SRC" --user root \
+    --only shop.fresh --before-gtid "$dropped"
+said "does not get into the target's binary log"
+sql "$SRC" "UPDATE shop.fresh SET id = id + 100"
+pitr stream --once
+expect_exit 1 pitr restore --secret-key "$T/key" --sandbox "$T/lacks"
+said "1146: .*shop.fresh" "sql_log_bin=0" "--backup ID"
