@@ -16,6 +16,8 @@ struct catalog {
     struct segment_info *segment; /* by sequence */
     size_t segments;
     size_t breaks; /* segments whose link does not hold */
+    char *forked;  /* two segments of one number: two machines have written it;
+                      for people, NULL */
     bool signatures; /* to be set before the log is loaded: those of every
                         segment are checked, and no index is used */
 };

@@ -24,6 +24,7 @@ catalog_free(struct catalog *c)
     free(c->backup);
     free(c->broken);
     free(c->segment);
+    free(c->forked);
     free(c);
 }
 
@@ -181,5 +182,7 @@ catalog_load(struct repo *r)
     for (size_t i = 0; i < c->segments; i++)
         if (c->segment[i].broken != NULL)
             log_warn("the log is broken: %s", c->segment[i].broken);
+    if (c->forked != NULL)
+        log_warn("%s", c->forked);
     return c;
 }

@@ -32,7 +32,7 @@ is_passed_over(const char *name, uint64_t seq, const struct segment_start *next)
     if (next->cause == SEGMENT_FIRST)
         return true;
     if (segment_name_parse(next->prev_name, &epoch, &linked, &us) == 0)
-        return linked < seq;
+        return linked <= seq; /* the same number: of another writer */
     err_clear();
     return false;
 }
@@ -279,6 +279,23 @@ name_all(const struct store_list *l)
     return v;
 }
 
+/* A writer takes each number once. */
+static char *
+find_fork(const struct named *v, size_t n)
+{
+    for (size_t i = n; i-- > 1;)
+        if (v[i].is && v[i - 1].is && v[i].seq == v[i - 1].seq)
+            return xasprintf(
+                "%s and %s have the same number: two machines (one "
+                "a copy of the other?) have written this log, or "
+                "one whose repository was put back to an older "
+                "state. What counts here is the one of which the "
+                "newest segment is; \"pitr list\" on each machine "
+                "shows its own",
+                v[i - 1].e->name, v[i].e->name);
+    return NULL;
+}
+
 /* v is empty. */
 static void
 window(const struct named *l, struct found *v, size_t n)
@@ -376,6 +393,8 @@ load_listed(struct repo *r, const struct store_list *l, struct beside *b,
     size_t left = l->n;
     int rc = 0;
 
+    free(c->forked);
+    c->forked = find_fork(v, l->n);
     c->segment = xcalloc(MAX(l->n, 1), sizeof *c->segment);
     c->segments = 0;
     while (left > 0 && rc == 0) {

@@ -227,7 +227,9 @@ judge_semisync(struct health *h, uint64_t now_us)
 static bool
 vault_fails(const struct health_vault *v, uint64_t now_us)
 {
-    return v->runs && v->error_us != 0 &&
+    if (!v->runs) /* from time to time: the last one */
+        return v->once && v->error_us > v->synced_us;
+    return v->error_us != 0 &&
         (!v->connected ||
             (v->error_us > v->synced_us &&
                 age(now_us, v->error_us) < FAILS_US));

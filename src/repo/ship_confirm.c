@@ -167,8 +167,51 @@ void
 ship_confirm_here(struct ship *s)
 {
     for (size_t i = s->n_unlike; i-- > 0;)
-        if (ship_table_find(&s->table, s->unlike[i].name) == NULL)
+        if (!s->unlike[i].foreign &&
+            ship_table_find(&s->table, s->unlike[i].name) == NULL)
             unlike_drop(s, &s->unlike[i]);
+}
+
+/*
+ * A segment goes from here only with all that are older.  So one there that is
+ * newer than the oldest here, and is not here, was made by another machine, a
+ * copy of this one; or by this one, before its repository was put back. Whoever
+ * reads the vault goes by the one or by the others.
+ */
+void
+ship_foreign(struct ship *s)
+{
+    size_t n = 0;
+    const char *name;
+    bool known = false;
+
+    pthread_mutex_lock(&s->lock);
+    for (size_t i = s->n_unlike; i-- > 0;)
+        if (s->unlike[i].foreign) {
+            known = true;
+            unlike_drop(s, &s->unlike[i]);
+        }
+    if ((name = ship_table_foreign(&s->table, &n)) != NULL) {
+        s->unlike =
+            xgrow(s->unlike, s->n_unlike, &s->unlike_cap, sizeof *s->unlike);
+        s->unlike[s->n_unlike++] = (struct ship_unlike){
+            .name =
+                xasprintf("%s (not here at all: of another machine?)", name),
+            .looked_us = time_mono_us(),
+            .foreign = true};
+    }
+    pthread_mutex_unlock(&s->lock);
+    if (n > 0 && !known)
+        log_warn("%s: %zu segment%s of the log %s there and not here, the "
+                 "newest is %s: another machine, perhaps a copy of this one, "
+                 "ships there too, or the repository here was put back to an "
+                 "older state. Readers of the vault go by the one or by the "
+                 "other. Give a copy a repository and a vault of its own "
+                 "(\"pitr init\"), and have the vault's root move away what it "
+                 "shipped; to one that was put back copy what it "
+                 "lacks from the vault, before its stream is started",
+            store_where(s->vault), n, n == 1 ? "" : "s", n == 1 ? "is" : "are",
+            name);
 }
 
 /*

@@ -59,6 +59,9 @@ bool ship_table_busy(const struct ship_table *t);
 bool ship_table_log_busy(const struct ship_table *t); /* segments? */
 /* One that is complete on the vault and not read back yet; NULL. */
 struct ship_item *ship_table_unseen(struct ship_table *t);
+/* Segments on the vault that are not here, and newer than the oldest here: how
+ * many, and the newest (borrowed) or NULL. */
+const char *ship_table_foreign(const struct ship_table *t, size_t *n);
 struct ship_item *ship_table_find(const struct ship_table *t, const char *name);
 bool ship_table_knows(const struct ship_table *t, const char *id);
 void ship_table_learn(struct ship_table *t, const char *id);
@@ -114,6 +117,7 @@ void ship_tell_log(struct ship *s, uint64_t at_us);
 struct ship_unlike {
     char *name;
     uint64_t looked_us; /* monotonic; 0: not in this session yet */
+    bool foreign;       /* is not here at all, see ship_foreign() */
 };
 
 struct ship {
@@ -158,6 +162,12 @@ void ship_got_on(struct ship *s, uint64_t bytes);
 int ship_session(struct ship *s);
 /* Between two looks at the repository, of which the last took so long. */
 uint64_t ship_look_pause(uint64_t poll_us, uint64_t took_us);
+
+/* --- ship_confirm.c --- */
+
+/* With the listings of both sides: note segments there that another one made.
+ */
+void ship_foreign(struct ship *s);
 
 /* --- ship_memory.c --- */
 

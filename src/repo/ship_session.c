@@ -394,6 +394,7 @@ ship_session(struct ship *s)
     s->worked = true;
     confirmed_keep(s->confirmed, &s->table);
     ship_confirm_begin(s);
+    ship_foreign(s);
     s->told.connected = true;
     if (store_room(s->vault, &room) == 0) {
         s->told.fsync_known = true;

@@ -140,6 +140,28 @@ seq_of(const char *name)
     return 0;
 }
 
+const char *
+ship_table_foreign(const struct ship_table *t, size_t *n)
+{
+    const char *newest = NULL;
+    uint64_t low = 0;
+
+    *n = 0;
+    for (size_t i = 0; i < t->n && low == 0; i++)
+        if (ship_is_segment(t->v[i]->name))
+            low = seq_of(t->v[i]->name);
+    for (size_t i = 0; i < t->vault.n && low != 0; i++) {
+        const char *name = t->vault.v[i].name;
+
+        if (!ship_is_segment(name) || seq_of(name) <= low ||
+            ship_table_find(t, name) != NULL)
+            continue;
+        newest = name;
+        ++*n;
+    }
+    return newest;
+}
+
 /* An index of segments that have expired there. */
 static void
 judge_index(const struct ship_table *t, struct ship_item *it)

@@ -20,6 +20,7 @@
 
 #include "../../src/repo/log_index.h"
 #include "../../src/repo/ship_priv.h"
+#include "pitr/catalog.h"
 #include "pitr/file.h"
 #include "pitr/log.h"
 #include "pitr/mem.h"
@@ -640,6 +641,37 @@ other_bytes_stop_it(void **state)
     free(name);
 }
 
+/* A copy of the machine ships to the same vault. */
+static void
+segments_of_another_machine(void **state)
+{
+    struct lab *l = *state;
+    struct catalog *c;
+    struct repo *there;
+    char *name;
+
+    segment(l, 5);
+    segment(l, 5);
+    segment(l, 5);
+    ship(l);
+    name = xstrdup(l->tail.name);
+    spoil(l, name, "cp $f ${f%?????}0000Z");
+    refused(l, ERR_VERIFY, "not here at all");
+    segment(l, 5);
+    refused(l, ERR_VERIFY, "not here at all");
+    assert_true(vault_size(l, l->tail.name) > 0);
+    there = repo_open(l->vault, NULL, NULL);
+    assert_non_null(there);
+    c = catalog_load(there);
+    assert_non_null(c);
+    assert_non_null(strstr(c->forked, "have the same number"));
+    catalog_free(c);
+    repo_close(there);
+    spoil(l, name, "rm ${f%?????}0000Z");
+    ship(l);
+    free(name);
+}
+
 /* The local disk has lost what it had promised to keep. */
 static void
 a_segment_that_is_longer_there(void **state)
@@ -999,6 +1031,7 @@ main(void)
         T(stopped_while_down),
         T(anothers_vault),
         T(other_bytes_stop_it),
+        T(segments_of_another_machine),
         T(a_segment_that_is_longer_there),
         T(what_expired_there_stays_gone),
         T(what_is_there_is_read_back),
