@@ -47,6 +47,9 @@ int dump_run(const struct dump_conf *conf, struct manifest **out);
  * WRITE, and DDL where it is not kept out).
  */
 char *dump_grants(unsigned version, const char *account);
+/* Is something changed on the server that its log does not have, as it is a
+ * replica, or a node of a cluster?  1 with why, for people; 0; -1. */
+int dump_log_lacks(struct db *db, const char **why);
 /* Which of them the connection's account lacks: one a line, "" if none. */
 int dump_missing_grants(struct db *db, struct buf *out);
 

@@ -210,6 +210,20 @@ check_filters(struct db *db, struct findings *f)
 }
 
 static void
+check_updates(struct db *db, struct findings *f)
+{
+    const char *why;
+    int rc = dump_log_lacks(db, &why);
+
+    if (rc < 0)
+        check_fault(f);
+    else if (rc > 0)
+        check_doubt(f, "%s; set log_slave_updates and restart it", why);
+    else
+        check_good(f, "the log has what is changed on this server");
+}
+
+static void
 check_server_id(struct db *db, struct findings *f)
 {
     uint64_t id;
@@ -380,6 +394,7 @@ check_run(void *arg)
         check_settings(db, &f);
         check_expiry(db, &f);
         check_filters(db, &f);
+        check_updates(db, &f);
         check_grants(db, &f);
         check_semisync(db, s, &f);
     }

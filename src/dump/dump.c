@@ -181,12 +181,11 @@ choose_id(struct dump *d)
 static int
 require_log(struct dump *d)
 {
-    struct db_result r;
-    uint64_t on = 0, replica = 0, updates = 1;
+    uint64_t on = 0;
+    const char *why;
+    int rc;
 
-    if (db_value_u64(d->main, &on, "SELECT @@global.log_bin") < 0 ||
-        db_value_u64(d->main, &updates, "SELECT @@global.log_slave_updates") <
-            0)
+    if (db_value_u64(d->main, &on, "SELECT @@global.log_bin") < 0)
         return -1;
     if (on == 0) {
         err_set(ERR_FAILED,
@@ -196,18 +195,11 @@ require_log(struct dump *d)
         return err_hint("Set log_bin in the server's configuration and restart "
                         "it: without it there is no moment to restore to.");
     }
-    if (db_query(d->main, &r, "SHOW GLOBAL STATUS LIKE 'Slaves_running'") < 0)
-        return -1;
-    replica = r.rows == 1 ? strtoull(db_text(&r, 0, 1), NULL, 10) : 0;
-    db_result_free(&r);
-    if (replica > 0 && updates == 0) {
+    if ((rc = dump_log_lacks(d->main, &why)) > 0) {
         d->log_incomplete = true;
-        dump_warn(d,
-            "this replica does not log what it replicates "
-            "(log_slave_updates is off): such changes after this "
-            "backup cannot be restored");
+        dump_warn(d, "%s", why);
     }
-    return 0;
+    return rc < 0 ? -1 : 0;
 }
 
 static int
