@@ -16,6 +16,8 @@ struct load_conf {
     const struct secret_key *key;
     const struct manifest *manifest;
     const struct scope *scope; /* NULL: all of it */
+    const char *log_version; /* of the newest server whose log will be replayed;
+                                NULL: none will */
     unsigned jobs;
     bool verify;          /* read every table back and compare its checksum */
     bool force_version;   /* an older target than the source */
@@ -87,5 +89,12 @@ int load_kept_schemas(struct db *db, char ***out, size_t *n);
  * removed.
  */
 int load_finish(const struct load_conf *conf);
+
+/*
+ * Whoever captures the log of a running target is told by a mark in it that
+ * what is restored is not there (log_mark.h): before load_run(), and when all is
+ * done and the settings are back.  1; 0 where that log has nothing yet; -1.
+ */
+int load_mark_log(const struct load_conf *conf);
 
 #endif

@@ -30,6 +30,8 @@ struct backup_info {
     /* Of a catalogue only, and not in the note: what the manifest's final mark
      * has. */
     uint8_t digest[DIGEST_SIZE];
+    bool stray; /* likewise: the log that seems to go on from it was read, and
+                   has not its position */
 };
 
 struct manifest_column {

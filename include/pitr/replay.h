@@ -30,6 +30,8 @@ struct replay_report {
     uint64_t groups, bytes;
     struct event_gtid last, first_out;
     bool any_last, any_out;
+    bool stray; /* of a preview that failed: the log has not the backup's
+                   position */
     size_t segments; /* of a preview: of the plan, up to the cutoff */
     uint64_t early;  /* of a preview: struct cutoff_state */
     /* Of a preview of a part: statements that change rows of what is not

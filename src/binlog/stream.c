@@ -60,6 +60,20 @@ stream_is_back(struct stream *s)
     s->lost_us = 0;
 }
 
+/* Why there is a gap; of another server's refusal more than it can know. */
+static char *
+gap_text(const struct stream *s)
+{
+    uint32_t was = s->tail.start.server_id, is = s->server.server_id;
+
+    if (s->tail.name == NULL || is == was)
+        return xstrdup(err_text());
+    return xasprintf("server %" PRIu32 " does not have all that was read of "
+                     "server %" PRIu32 ", which it follows: that was lost with "
+                     "it, or is another log (%s)",
+        is, was, err_text());
+}
+
 /*
  * The connection failed; err says how.  0: try again, after the pause; -1: it
  * is of no use.
@@ -76,7 +90,7 @@ source_failed(struct stream *s, struct tries *t, bool moved)
     }
     if (err_kind() == ERR_GAP && may_retry) {
         if (s->gap == NULL)
-            s->gap = xstrdup(err_text());
+            s->gap = gap_text(s);
         return 0;
     }
     if (strstr(err_text(), SAME_ID_TEXT) != NULL && s->conf->server_id == 0 &&
@@ -166,6 +180,7 @@ stream_free(struct stream *s)
     identity_free(&s->server);
     origin_free(&s->from);
     free(s->gap);
+    buf_free(&s->gtid_raw);
     gtid_pos_free(&s->caught.missing);
     free(s->ack.file);
     free(s->ack.name);

@@ -7,7 +7,8 @@
  * has nothing.  So three things are compared, each where it can be:
  *
  * - the GTID position at the recorded place in the recorded file
- *   (BINLOG_GTID_POS), for the same server;
+ *   (BINLOG_GTID_POS), for the same server, and for one of the same server_id
+ *   on another machine, whose own numbers are the same again;
  * - the time at which that file was begun, as its Format_description tells: the
  *   same statements after a RESET MASTER make the same positions;
  * - the domains: a log that has nothing of any of ours is another one.
@@ -19,6 +20,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "pitr/log.h"
 #include "pitr/mem.h"
@@ -34,19 +36,32 @@ identity_free(struct identity *i)
     memset(i, 0, sizeof *i);
 }
 
+static void
+identity_variable(struct identity *i, const char *name, const char *value)
+{
+    if (strcasecmp(name, "server_uid") == 0 && i->uid == NULL)
+        i->uid = xstrdup(value);
+    if (strcasecmp(name, "wsrep_on") == 0)
+        i->node = strcasecmp(value, "ON") == 0;
+    if (strcasecmp(name, "wsrep_gtid_mode") == 0)
+        i->numbers = strcasecmp(value, "ON") == 0;
+}
+
 int
 identity_read(struct db *db, struct identity *out)
 {
     struct db_result r = {0};
     uint64_t id = 0, log_bin = 0;
-    const char *uid;
     int rc = -1;
 
     memset(out, 0, sizeof *out);
     if (db_value_u64(db, &id, "SELECT @@global.server_id") < 0 ||
         db_value_u64(db, &log_bin, "SELECT @@global.log_bin") < 0 ||
-        /* Since 10.11.9 or so; asked for in a way that may fail to find it. */
-        db_query(db, &r, "SHOW GLOBAL VARIABLES LIKE 'server_uid'") < 0)
+        /* Asked for in a way that may fail to find them: server_uid is there
+         * since 10.11.9 or so. */
+        db_query(db, &r,
+            "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('server_uid', "
+            "'wsrep_on', 'wsrep_gtid_mode')") < 0)
         goto out;
     if (log_bin == 0) {
         err_set(ERR_FAILED, "%s: the binary log is off", db_where(db));
@@ -55,8 +70,10 @@ identity_read(struct db *db, struct identity *out)
         goto out;
     }
     out->server_id = (uint32_t)id;
-    uid = r.rows > 0 ? db_cell(&r, 0, 1) : NULL;
-    out->uid = xstrdup(uid == NULL ? "" : uid);
+    for (size_t i = 0; i < r.rows; i++)
+        identity_variable(out, db_text(&r, i, 0), db_text(&r, i, 1));
+    if (out->uid == NULL)
+        out->uid = xstrdup("");
     out->version = xstrdup(db_version_text(db));
     rc = 0;
 
@@ -72,6 +89,15 @@ identity_same(const struct identity *i, const struct segment_start *start)
 
     return i->server_id == start->server_id &&
         (!known || strcmp(i->uid, start->server_uid) == 0);
+}
+
+/* The same one; or one that has its numbers, as a copy of it on another
+ * machine, and no node of a cluster, which may have the same server_id. */
+static bool
+has_same_files(const struct identity *i, const struct segment_start *start)
+{
+    return identity_same(i, start) ||
+        (i->server_id == start->server_id && !i->node);
 }
 
 /* The number of a binlog file; 0 if it has another base name than `like`. */
@@ -209,7 +235,14 @@ identity_check_files(struct db *db, const struct segment_state *state,
         goto out;
     }
     last = r.rows > 0 ? db_text(&r, r.rows - 1, 0) : "";
-    if (file_number(last, file) != 0 &&
+    if (r.rows > 0 && file_number(last, file) == 0) {
+        *why = xasprintf("the server's log has files of another name (%s) than "
+                         "%s, which was read before: whether it is the same "
+                         "log cannot be told (log_bin was changed, or the "
+                         "server was restored)",
+            last, file);
+        rc = 0;
+    } else if (r.rows > 0 &&
         file_number(last, file) < file_number(file, file)) {
         *why = xasprintf("the server's newest file is %s, but %s was read "
                          "before (RESET MASTER or a restored server)",
@@ -220,6 +253,72 @@ identity_check_files(struct db *db, const struct segment_state *state,
 out:
     db_result_free(&r);
     return rc;
+}
+
+/*
+ * Another server replicates, and has not come to our position yet: as when it
+ * is about to take over, or an address was moved to it too early.  It would say
+ * that it has no such position, for which no gap is to be made.
+ */
+static int
+check_behind(struct db *db, const struct gtid_pos *ours,
+    const struct gtid_pos *newest, const struct gtid_pos *applied)
+{
+    struct db_result r = {0};
+    const struct gtid *behind = NULL;
+    char text[GTID_TEXT];
+    bool runs;
+
+    for (size_t i = 0; i < ours->n && behind == NULL; i++) {
+        uint32_t domain = ours->v[i].domain;
+        bool known = gtid_pos_get(newest, domain) != NULL ||
+            gtid_pos_get(applied, domain) != NULL;
+
+        if (known && !gtid_pos_includes(newest, &ours->v[i]) &&
+            !gtid_pos_includes(applied, &ours->v[i]))
+            behind = &ours->v[i];
+    }
+    if (behind == NULL)
+        return 0;
+    if (db_query(db, &r, "SHOW GLOBAL STATUS LIKE 'Slaves_running'") < 0)
+        return -1;
+    runs = strtoull(db_text(&r, 0, 1), NULL, 10) > 0;
+    db_result_free(&r);
+    if (!runs)
+        return 0;
+    err_set(ERR_UNREACHABLE,
+        "%s: the server is a replica that has not come to %s yet, up to which "
+        "the log was read",
+        db_where(db), gtid_text(behind, text));
+    return err_hint("Once it has, or is no replica any more, the stream goes "
+                    "on by itself.");
+}
+
+/*
+ * Another server has applied more or less of a domain than we have, and nothing
+ * of it is in its log (log_slave_updates was off).  It would send us what comes
+ * next all the same, as of a domain that it does not serve, and would refuse
+ * only with its first own transaction there.
+ */
+static int
+check_applied(const struct gtid_pos *ours, const struct gtid_pos *newest,
+    const struct gtid_pos *applied, char **why)
+{
+    char is[GTID_TEXT], was[GTID_TEXT];
+
+    for (size_t i = 0; i < ours->n; i++) {
+        const struct gtid *g = gtid_pos_get(applied, ours->v[i].domain);
+
+        if (g == NULL || gtid_equal(g, &ours->v[i]) ||
+            gtid_pos_get(newest, ours->v[i].domain) != NULL)
+            continue;
+        *why = xasprintf("the server is at %s as a replica, which its log does "
+                         "not have (log_slave_updates is off, or its log was "
+                         "begun anew), and the log was read up to %s",
+            gtid_text(g, is), gtid_text(&ours->v[i], was));
+        return 0;
+    }
+    return 1;
 }
 
 /* Domains: `all` of ours have to be known to another server, which shall have
@@ -261,13 +360,31 @@ pos_read(struct db *db, const char *variable, struct gtid_pos *out)
     return rc < 0 ? -1 : 0;
 }
 
+/* A node gives the same transaction another GTID than the others, unless told
+ * to give the same, and then the same server_id, too. */
+static int
+check_node(const struct identity *i, const struct gtid_pos *ours, char **why)
+{
+    char *was;
+
+    if (!i->node || i->numbers)
+        return 1;
+    was = gtid_pos_text(ours);
+    *why = xasprintf("the server is another node of a Galera cluster, in which "
+                     "each gives GTIDs of its own (wsrep_gtid_mode is off): "
+                     "those up to '%s' say nothing there",
+        was);
+    free(was);
+    return 0;
+}
+
 static void
 tell_other(const struct identity *i, const struct segment_start *start)
 {
     if (i->server_id == start->server_id)
         log_warn("the server has server_id %" PRIu32 " as before, but another "
-                 "server_uid (%s, not %s): taken for another server, whose log "
-                 "has to go on from the same position",
+                 "server_uid (%s, not %s): it was moved, or is another one, "
+                 "and its log has to go on from the same position",
             i->server_id, i->uid, start->server_uid);
     else
         log_info("the server is another one (server_id %" PRIu32
@@ -304,21 +421,29 @@ identity_check_log(struct db *db, const struct db_conf *waits,
 {
     struct gtid_pos newest = {0}, applied = {0};
     bool same = identity_same(i, &tail->start);
+    bool twin = has_same_files(i, &tail->start);
     int rc = -1;
 
-    if (!same)
-        tell_other(i, &tail->start);
     if (pos_read(db, "gtid_binlog_pos", &newest) < 0 ||
         pos_read(db, "gtid_slave_pos", &applied) < 0)
         goto out;
+    if (!same && check_behind(db, &tail->state.gtid, &newest, &applied) < 0)
+        goto out;
+    if (!same)
+        tell_other(i, &tail->start);
     rc = 2;
-    if (same)
+    if (!same && check_node(i, &tail->state.gtid, why) == 0)
+        rc = 0;
+    if (twin)
         rc = waits != NULL
             ? check_files_soon(waits, &tail->state, &newest, later, why)
             : identity_check_files(db, &tail->state, &newest, why);
     if (rc == 2 &&
         (rc = check_domains(&tail->state.gtid, &newest, &applied, !same, why)) >
             0)
+        rc = 2;
+    if (rc == 2 && !same &&
+        (rc = check_applied(&tail->state.gtid, &newest, &applied, why)) > 0)
         rc = 2;
 
 out:
@@ -335,7 +460,7 @@ identity_check_file(const struct identity *i, const struct segment_tail *tail,
     const struct segment_state *state = &tail->state;
     uint64_t number = file_number(file, state->source_file);
 
-    if (!identity_same(i, start))
+    if (!has_same_files(i, start))
         return 1;
     if (strcmp(file, start->source_file) == 0 &&
         created != start->source_created) {

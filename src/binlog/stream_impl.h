@@ -23,6 +23,8 @@ struct identity {
     uint32_t server_id;
     char *uid; /* "" where the server has none */
     char *version;
+    bool node;    /* of a Galera cluster */
+    bool numbers; /* whose nodes give a transaction the same GTID */
 };
 
 /* An acknowledgement that the server waits for. */
@@ -91,6 +93,9 @@ struct stream {
     uint64_t index_due;       /* see segment_index_update() */
     struct segment_writer *writer;
     struct group_state group;
+    struct event gtid_event; /* with which it began */
+    struct buf gtid_raw;     /* its bytes */
+    uint64_t gtid_at;        /* and where they are in the server's file */
     uint64_t begun_us;       /* monotonic: the open segment */
     uint64_t dirty_since_us; /* monotonic: first event not yet durable; or 0 */
     uint64_t flushed_us;     /* monotonic */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "pitr/log.h"
+#include "pitr/log_mark.h"
 #include "pitr/mem.h"
 #include "pitr/stop.h"
 #include "pitr/times.h"
@@ -32,10 +33,9 @@ cut(struct stream *s)
     return stream_store_begin(s, created);
 }
 
-/* Takes why.  The place is after the event that told of the gap, so that it is
- * known when it comes again. */
+/* Takes why.  pos: where the next transaction can begin. */
 static int
-cut_for_gap(struct stream *s, char *why)
+cut_for_gap(struct stream *s, char *why, uint64_t pos)
 {
     uint32_t created;
 
@@ -48,7 +48,7 @@ cut_for_gap(struct stream *s, char *why)
     s->from.why = why;
     free(s->from.file);
     s->from.file = xstrdup(repl_file(s->repl));
-    s->from.pos = repl_offset(s->repl);
+    s->from.pos = pos;
     created = s->tail.start.source_created;
     return stream_store_begin(s, created);
 }
@@ -71,11 +71,63 @@ incident(struct stream *s, const struct event *e)
     /* After a reconnect what is not part of a transaction comes again. */
     bool known = strcmp(now->source_file, file) == 0 && pos <= now->source_pos;
 
-    if (!known && cut_for_gap(s, why) < 0)
+    /* The place is after the event, so that it is known when it comes again. */
+    if (!known && cut_for_gap(s, why, pos) < 0)
         return -1;
     if (known)
         free(why);
     return stream_store_event(s, e, GROUP_OUTSIDE);
+}
+
+static void
+note_gtid(struct stream *s, const struct event *e)
+{
+    s->gtid_event = *e;
+    buf_reset(&s->gtid_raw);
+    buf_add(&s->gtid_raw, e->raw, e->size);
+    s->gtid_at = repl_offset(s->repl) - e->size;
+}
+
+/* Of a restore into another server its replicas have nothing.  While a restore
+ * is at work the server has another number. */
+static bool
+is_own(struct stream *s, uint32_t id)
+{
+    uint64_t now = id;
+
+    if (id == s->server.server_id)
+        return true;
+    if (s->side == NULL ||
+        db_value_u64(s->side, &now, "SELECT @@global.server_id") < 0)
+        err_clear();
+    return now == id;
+}
+
+/*
+ * Something was restored into the server, which its log does not have
+ * (log_mark.h).  The gap begins before the transaction that tells so, and it is
+ * on record even if we die now.  The Gtid with which that one begins is stored
+ * already: it ends the segment as a part that counts as nothing, and is stored
+ * again.
+ */
+static int
+restored(struct stream *s)
+{
+    struct event gtid = s->gtid_event;
+    char *why =
+        xasprintf("a restore into the server was begun or done in %s at "
+                  "byte %" PRIu64 ", and what it changed is not in "
+                  "the server's log",
+            repl_file(s->repl), s->gtid_at);
+    int step;
+
+    if (cut_for_gap(s, why, s->gtid_at) < 0)
+        return -1;
+    gtid.raw = s->gtid_raw.data;
+    gtid.body = gtid.raw + EVENT_HEADER_SIZE;
+    if ((step = group_next(&s->group, &gtid)) < 0)
+        return -1;
+    return stream_store_event(s, &gtid, step);
 }
 
 /* The server begins with a file, or with the next one. */
@@ -168,6 +220,11 @@ event(struct stream *s, const struct event *e)
         return OUTCOME_SOURCE;
     if (e->type == EV_INCIDENT)
         return incident(s, e) < 0 ? OUTCOME_FAULT : OUTCOME_GO_ON;
+    if (e->type == EV_GTID)
+        note_gtid(s, e);
+    else if (s->group.open && s->group.standalone && log_mark_is(e) &&
+        is_own(s, e->server_id) && restored(s) < 0)
+        return OUTCOME_FAULT;
     if ((step = group_next(&s->group, e)) < 0) {
         err_wrap("%s, before byte %" PRIu64, repl_file(s->repl),
             repl_offset(s->repl));

@@ -1,8 +1,12 @@
 /*
  * restore.c -- a backup loaded, then the log replayed up to a cutoff.
  */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* strverscmp() */
+#endif
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cmd.h"
 #include "pitr/err.h"
@@ -95,6 +99,7 @@ struct work {
     struct sql_event_states events; /* of the scheduler */
     struct replay_report preview, done;
     struct load_report loaded;
+    bool logged; /* the target has a log, in which what is restored is not */
 };
 
 static int
@@ -213,10 +218,14 @@ put_age(struct buf *out, const struct work *w)
 
 /* What is wanted, and which schemas there are. */
 static int
-get_scope(const struct restore *o, struct work *w, const char *backup)
+get_scope(const struct restore *o, struct work *w)
 {
+    const char *backup = w->catalog->backup[w->plan.backup].id;
     struct scope *s = &w->scope;
 
+    manifest_free(w->manifest); /* of another backup that was tried */
+    w->manifest = NULL;
+    scope_free(s);
     s->fold = w->catalog->backup[w->plan.backup].lower_case_table_names != 0;
     for (size_t i = 0; i < o->only.n; i++)
         if (scope_only(s, o->only.v[i]) < 0)
@@ -261,27 +270,59 @@ warn_of_part(const struct replay_report *r)
             r->cascaded > 1 ? " (or the like)" : "", f->schema, f->table);
 }
 
+/*
+ * Another server may have taken over without the last transactions of the one
+ * before, and a backup may have them.  What the ends of segments tell cannot
+ * show that: the log does not go on from it, but from an older one.
+ */
+static int
+older_backup(const struct restore *o, struct work *w)
+{
+    struct backup_info *b = &w->catalog->backup[w->plan.backup];
+
+    if (!w->preview.stray)
+        return -1;
+    log_warn("backup %s has transactions that the log does not go on with, as "
+             "of a server that was given up with them (%s)%s",
+        b->id, err_text(),
+        o->backup != NULL ? "" : ": an older backup is taken");
+    err_clear();
+    b->stray = true;
+    return 0;
+}
+
+/* The plan and its boundary. */
+static int
+plan(const struct restore *o, struct work *w, const struct cutoff *cutoff)
+{
+    int rc;
+
+    do {
+        struct replay_conf conf;
+
+        if (plan_make(w->catalog, cutoff, o->backup, &w->plan) < 0 ||
+            get_scope(o, w) < 0)
+            return -1;
+        conf = replay_conf(o, w);
+        /* Of a part every statement has to be looked at. */
+        rc = replay_preview(&conf, !scope_active(&w->scope), &w->preview);
+    } while (rc < 0 && older_backup(o, w) == 0);
+    return rc;
+}
+
 /* Print the plan: which backup, which log, the boundary. */
 static int
 plan_and_print(const struct restore *o, struct work *w)
 {
     const struct backup_info *b;
-    struct replay_conf conf;
     struct cutoff cutoff;
     struct buf text = {0};
     char when[TIME_BOTH], size[TIME_TEXT];
     int rc;
 
-    if (get_cutoff(o, &cutoff) < 0 ||
-        plan_make(w->catalog, &cutoff, o->backup, &w->plan) < 0)
+    if (get_cutoff(o, &cutoff) < 0 || plan(o, w, &cutoff) < 0)
         return -1;
     b = &w->catalog->backup[w->plan.backup];
-    if (get_scope(o, w, b->id) < 0)
-        return -1;
-    conf = replay_conf(o, w);
-    /* Of a part every statement has to be looked at. */
-    if (replay_preview(&conf, !scope_active(&w->scope), &w->preview) < 0)
-        return -1;
     buf_fmt(&text, "backup %s as of %s: %" PRIu64 " tables, %s of rows\n",
         b->id, time_both(b->snapshot_us, when), b->tables,
         size_text(b->row_bytes, size));
@@ -308,6 +349,39 @@ plan_and_print(const struct restore *o, struct work *w)
     return rc;
 }
 
+/* Of the newest server whose log there is up to the cutoff; NULL. */
+static const char *
+log_version(const struct work *w)
+{
+    const struct segment_info *s = &w->catalog->segment[w->plan.first_segment];
+    const char *newest = NULL;
+
+    for (size_t i = 0; i < MIN(w->plan.segments, w->preview.segments); i++)
+        if (newest == NULL || strverscmp(s[i].start.server_version, newest) > 0)
+            newest = s[i].start.server_version;
+    return newest;
+}
+
+#define WARNINGS_MOST 20
+
+/* What the backup said when it was made: that some changes are not in the log,
+ * above all. */
+static int
+put_warnings(const struct manifest *m)
+{
+    struct buf text = {0};
+    int rc;
+
+    for (size_t i = 0; i < m->warnings && i < WARNINGS_MOST; i++)
+        buf_fmt(&text, "the backup warned:      %s\n", m->warning[i]);
+    if (m->warnings > WARNINGS_MOST)
+        buf_fmt(&text, "                        and %zu times more\n",
+            m->warnings - WARNINGS_MOST);
+    rc = text.len == 0 ? 0 : report_out(&text);
+    buf_free(&text);
+    return rc;
+}
+
 static struct load_conf
 load_conf(const struct restore *o, struct work *w)
 {
@@ -318,6 +392,7 @@ load_conf(const struct restore *o, struct work *w)
         .manifest = w->manifest,
         .events = &w->events,
         .scope = &w->scope,
+        .log_version = log_version(w),
         .jobs = cmd_jobs(o->jobs),
         .verify = !o->no_verify,
         .force_version = o->force,
@@ -330,14 +405,15 @@ do_load(const struct restore *o, struct work *w)
     struct load_conf conf = load_conf(o, w);
     struct load_settings *settings;
     struct replay_conf replay = replay_conf(o, w);
-    int rc = -1;
+    int rc = -1, logged;
 
     if (plan_check(w->repo, w->catalog, &w->plan, w->preview.segments) < 0 ||
         (w->claim = load_claim(conf.target)) == NULL ||
         replay_end_leftover(conf.target) < 0 || load_check(&conf) < 0 ||
-        replay_check(&replay) < 0 ||
+        replay_check(&replay) < 0 || (logged = load_mark_log(&conf)) < 0 ||
         (settings = load_settings_apply(conf.target)) == NULL)
         return -1;
+    w->logged = logged > 0;
     if (load_run(&conf, &w->loaded) == 0 &&
         replay_run(&replay, &w->done) == 0 && load_finish(&conf) == 0)
         rc = 0;
@@ -353,7 +429,8 @@ do_load(const struct restore *o, struct work *w)
         return err_hint("The same command starts over, and replaces what "
                         "it has created so far.");
     }
-    return load_settings_restore(settings);
+    rc = load_settings_restore(settings);
+    return w->logged && load_mark_log(&conf) < 0 ? -1 : rc;
 }
 
 static int
@@ -378,6 +455,12 @@ report_done(const struct restore *o, const struct work *w, uint64_t begun_us)
             time_span(w->done.replay_us, d));
     put_boundary(&text, &w->plan, &w->done);
     buf_fmt(&text, "done in %s\n", time_span(time_mono_us() - begun_us, e));
+    if (w->logged)
+        buf_str(&text,
+            "What was restored is not in the target's binary log. Where its "
+            "log is captured,\nthat is a gap now: make a backup, from which on "
+            "all can be restored again.\nReplicas of the target have nothing "
+            "of it, and stop where a later statement needs it.\n");
     if (o->sandbox != NULL)
         buf_fmt(&text,
             "The server runs in %s, whose README tells the rest.\n"
@@ -407,7 +490,7 @@ restore_run(void *arg)
     if (w.manifest == NULL)
         w.manifest =
             manifest_load(w.repo, w.catalog->backup[w.plan.backup].id, w.key);
-    if (w.manifest == NULL ||
+    if (w.manifest == NULL || put_warnings(w.manifest) < 0 ||
         manifest_check(w.repo, w.manifest, cmd_jobs(o->jobs)) < 0)
         goto out;
     load = load_conf(o, &w);

@@ -32,6 +32,8 @@ check_version(struct db *db, const struct load_conf *c)
 {
     unsigned source = load_major_minor(c->manifest->info.server_version);
     unsigned target = db_version(db) / 100;
+    /* The source was upgraded after the backup. */
+    bool log = load_major_minor(c->log_version) > MAX(source, target);
 
     if (target < 1005) {
         err_set(ERR_FAILED, "target (%s) is MariaDB %s, which is too old",
@@ -48,11 +50,12 @@ check_version(struct db *db, const struct load_conf *c)
             return err_hint("restore into MariaDB 10.11 or newer");
         }
     }
-    if (source <= target || c->force_version)
+    if ((source <= target && !log) || c->force_version)
         return 0;
-    err_set(ERR_FAILED,
-        "the backup is of MariaDB %s, the target (%s) is only %s",
-        c->manifest->info.server_version, db_where(db), db_version_text(db));
+    err_set(ERR_FAILED, "the %s is of MariaDB %s, the target (%s) is only %s",
+        log ? "log" : "backup",
+        log ? c->log_version : c->manifest->info.server_version, db_where(db),
+        db_version_text(db));
     return err_hint("restore into the same or a newer version, or try "
                     "--force");
 }
@@ -105,21 +108,57 @@ check_cluster(struct db *db)
     return rc;
 }
 
-static void
-tell_replicas(struct db *db)
-{
-    uint64_t n = 0;
+/* Streams of pitr number themselves from here on. */
+#define STREAM_ID 0x70000000u
 
-    if (db_value_u64(db, &n,
-            "SELECT COUNT(*) FROM information_schema.PROCESSLIST "
-            "WHERE COMMAND='Binlog Dump'") < 0) {
+/* Registered ones, without streams of pitr.  -1: it is not told. */
+static int
+count_replicas(struct db *db)
+{
+    struct db_result r = {0};
+    int n = 0;
+
+    if (db_query(db, &r, "SHOW SLAVE HOSTS") < 0) {
         err_clear();
-        return;
+        return -1;
     }
-    if (n > 0)
-        log_warn("target (%s) has %" PRIu64 " replica%s: the restore is not "
-                 "written to its binary log and does not reach %s",
-            db_where(db), n, n == 1 ? "" : "s", n == 1 ? "it" : "them");
+    for (size_t i = 0; i < r.rows; i++)
+        n += strtoul(db_text(&r, i, 0), NULL, 10) < STREAM_ID;
+    db_result_free(&r);
+    return n;
+}
+
+/*
+ * The load is not logged; but a target that logs what it replicates has the
+ * replay in its log, and replicas would be sent changes of tables that they do
+ * not have.
+ */
+static int
+check_replicas(struct db *db, const struct load_conf *c)
+{
+    int n = count_replicas(db);
+    uint64_t logs = 0;
+
+    if (n <= 0)
+        return 0;
+    if (db_value_u64(db, &logs,
+            "SELECT @@global.log_bin AND @@global.log_slave_updates") < 0)
+        return -1;
+    if (logs != 0 && c->log_version != NULL && !c->force_version) {
+        err_set(ERR_FAILED,
+            "target (%s) has %d replica%s and log_slave_updates on: %s would "
+            "be sent the replay without the tables that it goes into, and stop",
+            db_where(db), n, n == 1 ? "" : "s", n == 1 ? "it" : "they");
+        return err_hint("Restore with --sandbox DIR, and take from there what "
+                        "is wanted. Or detach the replicas, and set them up "
+                        "anew from this server afterwards; --force does it "
+                        "all the same.");
+    }
+    log_warn("target (%s) has %d replica%s: the restore does not reach %s, and "
+             "replication stops where a later statement needs what was "
+             "restored",
+        db_where(db), n, n == 1 ? "" : "s", n == 1 ? "it" : "them");
+    return 0;
 }
 
 static const char *
@@ -483,7 +522,7 @@ load_check(const struct load_conf *conf)
     if (rc == 0 && !conf->install_plugins) /* a sandbox has told */
         rc = tell_zones(db, conf->manifest);
     if (rc == 0)
-        tell_replicas(db);
+        rc = check_replicas(db, conf);
     load_free(&l);
     db_close(db);
     return rc;

@@ -11,6 +11,7 @@
 #include <string.h>
 #include "load_priv.h"
 #include "pitr/log.h"
+#include "pitr/log_mark.h"
 #include "pitr/mem.h"
 
 /* One row of information_schema.EVENTS. */
@@ -146,6 +147,18 @@ finish_events(struct db *db, const struct load *l, const struct load_mark *m)
     db_result_free(&r);
     sql_event_states_free(&recorded);
     return rc;
+}
+
+int
+load_mark_log(const struct load_conf *conf)
+{
+    struct db *db = conf->install_plugins ? NULL : load_connect(conf);
+    int rc = conf->install_plugins ? 0 : -1; /* a sandbox has no log */
+
+    if (db != NULL && db_exec(db, "SET SESSION sql_log_bin=1") == 0)
+        rc = log_mark_write(db);
+    db_close(db);
+    return rc < 0 ? err_wrap("a mark in the target's log") : rc;
 }
 
 int

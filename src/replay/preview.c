@@ -10,7 +10,7 @@ struct preview {
     struct cutoff_state cutoff;
     struct feed_opens opens;
     uint64_t bytes;
-    bool incident;
+    bool incident, stray;
     struct feed_scope part;
     const struct segment_info *skipped; /* the last one with transactions */
     size_t segments;                    /* up to the one with the cutoff */
@@ -52,8 +52,10 @@ pass_whole(struct preview *p, const struct segment_info *s)
     for (size_t i = 0; i < s->state.gtid.n; i++)
         gtid_pos_set(&p->cutoff.done, &s->state.gtid.v[i]);
     p->bytes += s->state.complete_bytes;
-    if (s->state.groups > 0)
-        p->skipped = s;
+    if (s->state.groups == 0)
+        return;
+    p->skipped = s;
+    p->cutoff.any_last = false; /* that is in here now */
 }
 
 static int
@@ -158,7 +160,8 @@ preview_read(struct preview *p, bool boundary_only)
     if (p->incident && !feed_cutoff_over(p->conf, &p->cutoff))
         return feed_incident(&p->cutoff,
             plan_segment(p->conf, p->conf->plan->segments - 1)->name);
-    if (p->cutoff.from.n > 0 && !feed_cutoff_over(p->conf, &p->cutoff))
+    p->stray = p->cutoff.from.n > 0 && !feed_cutoff_over(p->conf, &p->cutoff);
+    if (p->stray)
         return err_set(ERR_GAP, "the backup's position %s is not in the log",
             gtid_text(&p->cutoff.from.v[0], gtid));
     return 0;
@@ -231,6 +234,7 @@ replay_preview(const struct replay_conf *conf, bool boundary_only,
         out->cascade = p.part.cascade;
         out->unfinished = feed_opens_text(&p.opens);
     }
+    out->stray = rc < 0 && p.stray;
     preview_end(&p);
     return rc < 0 ? err_wrap("looking for the boundary") : 0;
 }

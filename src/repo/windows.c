@@ -217,6 +217,8 @@ catalog_chain(const struct catalog *c, size_t backup, size_t *first, size_t *n)
 {
     enum fit best = FIT_NOT;
 
+    if (c->backup[backup].stray)
+        return false;
     for (size_t i = 0, end; i < c->segments; i = end) {
         size_t at = i;
         enum fit is;

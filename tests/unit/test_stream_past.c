@@ -462,17 +462,32 @@ test_identity(void **state)
     same_log(l, &i, file, first, gtid, "is not the one");
     same_log(l, &i, file, pos - 1, gtid, "is not the one");
     same_log(l, &i, file, pos + 1, gtid, "is not the one");
-    /* A file that is gone; that is to come; of another name: by domains. */
+    /* A file that is gone, by domains; that is to come; of another name. */
     same_log(l, &i, "mb.000000", 4711, gtid, NULL);
     same_log(l, &i, "mb.900000", 4711, gtid, "newest file is mb.000001");
-    same_log(l, &i, "xx.000001", 4711, "5-7-1,77-7-1", NULL);
-    same_log(l, &i, "xx.000001", 4711, "77-7-1", "nothing of what");
+    same_log(l, &i, "xx.000001", 4711, "5-7-1,77-7-1", "another name");
+    same_log(l, &i, "mb.000000", 4711, "77-7-1", "nothing of what");
     same_log(l, &i, "", 0, gtid, NULL);
+    /* Its copy on another machine: the same files, or the same numbers. */
+    same_log(l, &other, file, pos, gtid, NULL);
+    same_log(l, &other, file, pos, "0-7-9,5-7-1", "is not the one");
+    same_log(l, &other, "mb.900000", 4711, gtid, "newest file is mb.000001");
+    same_log(l, &other, "xx.000001", 4711, gtid, "another name");
     /* Another server has to know all domains. */
-    same_log(l, &other, file, pos, "0-7-9,5-7-1", NULL);
-    same_log(l, &other, file, pos, more, "nothing of what");
     i.server_id = 8;
+    same_log(l, &i, file, pos, "0-7-9,5-7-1", NULL);
     same_log(l, &i, file, pos, more, "nothing of what");
+    /* A node's numbers count only where all give the same. */
+    i.node = true;
+    same_log(l, &i, file, pos, gtid, "wsrep_gtid_mode is off");
+    i.numbers = true;
+    same_log(l, &i, file, pos, gtid, NULL);
+    i.node = false;
+    /* What it has applied and not logged has to be what we have. */
+    sql(l, "SET GLOBAL gtid_slave_pos='77-7-3'");
+    same_log(l, &i, file, pos, "0-7-1,77-7-3", NULL);
+    same_log(l, &i, file, pos, more, "is at 77-7-3 as a replica");
+    sql(l, "SET GLOBAL gtid_slave_pos=''");
     i.server_id = 7;
     /* A file after a transaction of gigabytes: places beyond 32 bits cannot be
      * asked for, and one below may be a larger one of which a part is lost. */
@@ -617,6 +632,9 @@ test_identity_file(void **state)
     free(why);
     assert_int_equal(identity_check_file(&i, &t, "mb.000003", 2000, &why), 0);
     assert_non_null(strstr(why, "goes on in mb.000003"));
+    free(why);
+    i.uid = "elsewhere"; /* on another machine, or it was moved there */
+    assert_int_equal(identity_check_file(&i, &t, "mb.000003", 2000, &why), 0);
     free(why);
     i.server_id = 8; /* another server has files of its own */
     assert_int_equal(identity_check_file(&i, &t, "mb.000003", 2000, &why), 1);
