@@ -17,6 +17,8 @@ int file_read(const char *path, size_t max, struct buf *out);
  * files), or where it is no regular file; a link is not followed.
  */
 int file_read_own(const char *path, size_t max, struct buf *out);
+/* The same, whoever has written it: nothing there can hold us up. */
+int file_read_regular(const char *path, size_t max, struct buf *out);
 /*
  * Create a file that must not exist, with this mode; whole from the moment it
  * is there, and durable (file and directory synced) when 0 is returned.  -1

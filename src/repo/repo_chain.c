@@ -136,7 +136,20 @@ load_later(struct store *s, const char *name, bool strict, struct repo_chain *c)
 bool
 repo_is_later(const char *name)
 {
-    return strncmp(name, REPO_LATER, strlen(REPO_LATER)) == 0;
+    const char *digits = name + strlen(REPO_LATER);
+
+    return strncmp(name, REPO_LATER, strlen(REPO_LATER)) == 0 &&
+        strspn(digits, "0123456789") == 6 && digits[6] == '\0';
+}
+
+/* Who may only add to a vault can make folders and names of all kinds there. */
+static void
+tell_stranger(const struct store *s, const char *name)
+{
+    if (strncmp(name, REPO_LATER, strlen(REPO_LATER)) == 0)
+        log_warn("%s/%s is no generation of the repository file: it does not "
+                 "count",
+            store_where(s), name);
 }
 
 int
@@ -159,6 +172,8 @@ repo_chain_load(struct store *s, bool strict, struct repo_chain *out)
         if (repo_is_later(l.v[i].name)) {
             rc = load_later(s, l.v[i].name, strict, out);
             out->there++;
+        } else {
+            tell_stranger(s, l.v[i].name);
         }
     if (rc == 0 && out->file[0].generation != 1)
         rc = err_set(ERR_VERIFY, "%s/%s is a later generation of it",

@@ -210,7 +210,7 @@ next_number(struct rekey *k)
     if (store_list(k->r->store, "", true, &l) < 0)
         return -1;
     for (size_t i = 0; i < l.n; i++)
-        if (strncmp(l.v[i].name, REPO_LATER, strlen(REPO_LATER)) == 0)
+        if (repo_is_later(l.v[i].name))
             top = MAX(top,
                 (uint32_t)strtoul(l.v[i].name + strlen(REPO_LATER), NULL, 10));
     store_list_free(&l);

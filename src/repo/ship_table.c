@@ -195,19 +195,12 @@ item_new(const struct ship_table *t, const struct store_entry *e)
     return it;
 }
 
-/* A generation of the repository file: what is signed after it needs it. */
-static bool
-is_later(const char *name)
-{
-    return strncmp(name, REPO_LATER, strlen(REPO_LATER)) == 0;
-}
-
 static bool
 wanted(const char *name)
 {
     char *id;
 
-    if (ship_is_segment(name) || pin_is_signed(name) || is_later(name) ||
+    if (ship_is_segment(name) || pin_is_signed(name) || repo_is_later(name) ||
         is_index(name) ||
         strncmp(name, SLOTS_PREFIX, strlen(SLOTS_PREFIX)) == 0)
         return true;
@@ -322,7 +315,7 @@ ship_table_object(struct ship_table *t)
     const struct ship_item *log = ship_table_segment(t, &only);
 
     for (size_t i = 0; i < t->n; i++)
-        if (t->v[i]->state == SHIP_WAITING && is_later(t->v[i]->name))
+        if (t->v[i]->state == SHIP_WAITING && repo_is_later(t->v[i]->name))
             return t->v[i];
     for (size_t i = 0; i < t->n; i++) {
         struct ship_item *it = t->v[i];

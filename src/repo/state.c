@@ -98,7 +98,7 @@ state_load(const char *repository, const char *name)
     struct state *s = xcalloc(1, sizeof *s);
     size_t n = strlen(FIRST_LINE);
 
-    if (file_read(path, STATE_MAX, &s->text) != 0 || s->text.len < n ||
+    if (file_read_regular(path, STATE_MAX, &s->text) != 0 || s->text.len < n ||
         memcmp(s->text.data, FIRST_LINE, n) != 0) {
         err_clear();
         state_free(s);

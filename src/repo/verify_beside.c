@@ -50,7 +50,7 @@ verify_beside(struct verify *v, const struct store_list *all)
     for (size_t i = 0; i < all->n && rc == 0; i++) {
         const struct store_entry *e = &all->v[i];
 
-        if (strncmp(e->name, REPO_LATER, strlen(REPO_LATER)) == 0)
+        if (repo_is_later(e->name))
             later(v, e);
         else if (strncmp(e->name, SLOTS_PREFIX, strlen(SLOTS_PREFIX)) == 0)
             rc = slots(v, e);

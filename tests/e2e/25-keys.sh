@@ -101,3 +101,16 @@ expect_exit 14 pitr list
 said "generation 5 of its repository file is missing"
 mv "$T/withheld" "$REPO/repository-000005"
 expect_exit 0 pitr list
+
+say "what has a name like one and is none keeps nobody from reading"
+mkdir "$REPO/repository-000009"
+: >"$REPO/repository-"$'\001'
+rm -f "$REPO/.state-verify"
+mkfifo "$REPO/.state-verify"
+expect_exit 3 pitr list
+said "repository-000009/ is no generation"
+expect_exit 3 timeout 20 "$PITR" verify --config "$T/pitr.conf"
+expect_exit 3 with "$T/key"
+rmdir "$REPO/repository-000009"
+rm "$REPO/repository-"$'\001'
+expect_exit 0 pitr list
