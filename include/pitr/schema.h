@@ -31,7 +31,8 @@ struct schema_object {
     char *name;     /* for accounts: 'user'@'host' or 'role', quoted for SQL */
     char *sql;      /* the statement that creates it, utf8mb4 */
     char *extra;    /* triggers: the table; events: status; sequences: SQL;
-                       users: when the password was set, seconds since 1970 */
+                       users: when the password was set, seconds since 1970;
+                       routines: the comment */
     /* What has to be set in the session that creates it; "" if nothing: */
     char *sql_mode, *charset_client, *collation_connection, *collation_database;
     char *time_zone; /* events */

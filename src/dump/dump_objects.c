@@ -99,6 +99,41 @@ show_create(struct dump *d, struct schema_object *o)
     return db_exec(d->main, "SET SESSION character_set_results = utf8mb4");
 }
 
+/*
+ * A view that cannot be opened (a column is gone, its definer may no longer
+ * read what it is made of) is shown with '' for each place in ORDER BY and
+ * GROUP BY (st_select_lex::print_order()); the information_schema has it as it
+ * is.
+ */
+static int
+view_order(struct dump *d, struct schema_object *o)
+{
+    struct buf schema = {0}, name = {0}, sql = {0};
+    char *body = NULL;
+    const char *as = strstr(o->sql, " AS ");
+    int rc = 0;
+
+    if (as == NULL || strcasestr(as, " by ''") == NULL)
+        return 0;
+    db_quote(&schema, o->schema, strlen(o->schema));
+    db_quote(&name, o->name, strlen(o->name));
+    rc = db_value(d->main, &body,
+        "SELECT VIEW_DEFINITION FROM information_schema.VIEWS WHERE"
+        " TABLE_SCHEMA = %s AND TABLE_NAME = %s",
+        buf_cstr(&schema), buf_cstr(&name));
+    if (rc > 0 && body != NULL && body[0] != '\0' &&
+        strcasestr(body, " by ''") == NULL) {
+        buf_add(&sql, o->sql, (size_t)(as - o->sql) + 4);
+        buf_str(&sql, body);
+        free(o->sql);
+        o->sql = buf_take(&sql);
+    }
+    free(body);
+    buf_free(&schema);
+    buf_free(&name);
+    return rc < 0 ? err_wrap("view %s.%s", o->schema, o->name) : 0;
+}
+
 /* list: rows of schema, name, definer, extra. */
 static int
 write_each(struct dump *d, struct schema_writer *w, enum schema_kind kind,
@@ -118,7 +153,9 @@ write_each(struct dump *d, struct schema_writer *w, enum schema_kind kind,
         if (dump_stopping(d))
             rc = stop_asked() ? stop_error()
                               : err_set(ERR_FAILED, "a worker failed");
-        if (rc == 0 && (rc = show_create(d, &o)) == 0)
+        if (rc == 0 && (rc = show_create(d, &o)) == 0 && kind == SCHEMA_VIEW)
+            rc = view_order(d, &o);
+        if (rc == 0)
             rc = schema_write(w, &o);
         schema_object_free(&o);
     }
@@ -147,7 +184,8 @@ dump_objects_write(struct dump *d, struct schema_writer *w)
 
     for (size_t i = 0; i < NELEM(kinds); i++) {
         char *sql = xasprintf("SELECT ROUTINE_SCHEMA, ROUTINE_NAME, DEFINER,"
-                              " '' FROM information_schema.ROUTINES WHERE"
+                              " ROUTINE_COMMENT FROM"
+                              " information_schema.ROUTINES WHERE"
                               " ROUTINE_TYPE = '%s' AND " DUMP_NOT_SYSTEM(
                                   "ROUTINE_SCHEMA") " ORDER BY 1, 2",
             shows[kinds[i]].what);

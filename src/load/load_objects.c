@@ -192,9 +192,33 @@ create_trigger(struct db *db, struct load *l, const struct schema_object *o)
     return rc;
 }
 
+/*
+ * The server shows a routine's comment as UTF-8 in a text of its client's
+ * character set, and with back-slashes doubled whatever the sql_mode: read
+ * again, that is another one.
+ */
+static int
+create_routine(struct db *db, struct load *l, const struct schema_object *o)
+{
+    char *name = db_name2(o->schema, o->name), *comment = load_quoted(o->extra);
+    const char *what = o->kind == SCHEMA_FUNCTION ? "FUNCTION" : "PROCEDURE";
+    bool odd = strchr(o->extra, '\\') != NULL;
+    int rc = load_object_create(db, l, o, o->sql);
+
+    for (const char *p = o->extra; *p != '\0'; p++)
+        odd = odd || (unsigned char)*p >= 0x80;
+    if (rc == 0 && odd)
+        rc = db_exec(db, "ALTER %s %s COMMENT %s", what, name, comment);
+    free(name);
+    free(comment);
+    return rc;
+}
+
 static int
 create_one(struct db *db, struct load *l, const struct schema_object *o)
 {
+    if (o->kind == SCHEMA_FUNCTION || o->kind == SCHEMA_PROCEDURE)
+        return create_routine(db, l, o);
     if (o->kind == SCHEMA_EVENT)
         return create_event(db, l, o);
     if (o->kind == SCHEMA_TRIGGER)
