@@ -360,7 +360,10 @@ ddl_table_split(const char *sql, enum ddl_indexes how, struct ddl_table *out)
         put_together(sql, open, close, &d, out);
         out->refers = find_def(&d, DEF_FOREIGN) != NULL && out->foreigns == 0;
     } else {
-        out->create = xstrdup(sql);
+        /* ARCHIVE takes no row below its AUTO_INCREMENT. */
+        out->create = strcasecmp(out->engine, "ARCHIVE") == 0
+            ? ddl_table_comparable(sql)
+            : xstrdup(sql);
         out->disable_keys = how == DDL_INDEXES_LATER &&
             (strcasecmp(out->engine, "MyISAM") == 0 ||
                 strcasecmp(out->engine, "Aria") == 0) &&

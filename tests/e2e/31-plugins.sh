@@ -29,6 +29,9 @@ CREATE TABLE archived (id INT NOT NULL AUTO_INCREMENT, v VARCHAR(99), b BLOB,
     d DOUBLE, KEY (id)) ENGINE=ARCHIVE;
 INSERT INTO archived (v, b, d) SELECT seq, REPEAT(CHAR(seq), seq), seq / 7
     FROM seq_1_to_500;
+CREATE TABLE archived_unique (id INT NOT NULL AUTO_INCREMENT PRIMARY KEY,
+    v VARCHAR(99)) ENGINE=ARCHIVE;
+INSERT INTO archived_unique (v) SELECT seq FROM seq_1_to_50;
 CREATE TABLE archived_parts (id INT) ENGINE=ARCHIVE
     PARTITION BY HASH (id) PARTITIONS 3;
 INSERT INTO archived_parts SELECT seq FROM seq_1_to_50;
