@@ -209,7 +209,12 @@ pitr stream --once
 expect_exit 3 pitr restore --secret-key "$T/key" --socket "$SRC" --user root \
     --only shop.fresh --before-gtid "$dropped"
 said "does not get into the target's binary log"
-sql "$SRC" "UPDATE shop.fresh SET id = id + 100"
+expect_exit 13 pitr stream --once
+said "a restore into the server was begun"
+expect_exit 13 pitr status
+pitr backup >/dev/null
+sql "$SRC" "SET sql_log_bin = 0; CREATE TABLE shop.quiet (id INT PRIMARY KEY);
+    SET sql_log_bin = 1; INSERT INTO shop.quiet VALUES (1)"
 pitr stream --once
 expect_exit 1 pitr restore --secret-key "$T/key" --sandbox "$T/lacks"
-said "1146: .*shop.fresh" "sql_log_bin=0" "--backup ID"
+said "1146: .*shop.quiet" "sql_log_bin=0" "--backup ID"
