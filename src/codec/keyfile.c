@@ -85,9 +85,10 @@ magic_check(const char *line, unsigned number, const char *magic)
         return err_hint("use the version of pitr that wrote the key file");
     }
     err_set(ERR_KEY, "line %u is not \"%s\"", number, magic);
-    return err_hint("this is another kind of file: a recovery key is what "
-                    "\"pitr keygen --out\" wrote, not its .pub; what was "
-                    "printed is made one again by \"pitr keygen --from-paper\"");
+    return err_hint(
+        "this is another kind of file: a recovery key is what "
+        "\"pitr keygen --out\" wrote, not its .pub; what was "
+        "printed is made one again by \"pitr keygen --from-paper\"");
 }
 
 static int
