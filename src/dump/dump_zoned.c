@@ -99,7 +99,8 @@ count(struct dump *d, const struct dump_zoned_column *c, uint64_t *out)
     /* Who writes to a table without transactions waits for a SELECT. */
     if (dump_engine_transactional(t->engine))
         seconds = SLOW_S;
-    buf_fmt(&sql, "SELECT COUNT(*) FROM %s WHERE NOT (", table);
+    buf_fmt(&sql, "SELECT COUNT(*) FROM %s%s WHERE NOT (", table,
+        t->history ? " FOR SYSTEM_TIME ALL" : "");
     db_ident(&sql, c->name);
     buf_fmt(&sql, " <=> (%s))", c->expression);
     rc = db_value_u64(d->main, out,
