@@ -40,6 +40,23 @@ folder_id(const char *folder)
     return xstrndup(id, n > 0 && id[n - 1] == '/' ? n - 1 : n);
 }
 
+/* A file there is of nobody; verify tells of it. */
+static void
+drop_files(struct store_list *l)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < l->n; i++) {
+        const char *name = l->v[i].name;
+
+        if (name[strlen(name) - 1] == '/')
+            l->v[kept++] = l->v[i];
+        else
+            free(l->v[i].name);
+    }
+    l->n = kept;
+}
+
 static void
 prefetch_manifests(struct repo *r, const struct store_list *l, size_t i)
 {
@@ -110,6 +127,7 @@ catalog_load_backups(struct repo *r, struct catalog *c)
     size_t cap = 0, cap_broken = 0;
     int rc = store_list(r->store, "backup/", true, &l);
 
+    drop_files(&l);
     for (size_t i = 0; i < l.n && rc == 0; i++) {
         struct backup_info info;
         char *id = folder_id(l.v[i].name);

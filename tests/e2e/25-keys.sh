@@ -105,6 +105,7 @@ expect_exit 0 pitr list
 say "what has a name like one and is none keeps nobody from reading"
 mkdir "$REPO/repository-000009"
 : >"$REPO/repository-"$'\001'
+: >"$REPO/backup/none"
 rm -f "$REPO/.state-verify"
 mkfifo "$REPO/.state-verify"
 expect_exit 3 pitr list
@@ -112,5 +113,5 @@ said "repository-000009/ is no generation"
 expect_exit 3 timeout 20 "$PITR" verify --config "$T/pitr.conf"
 expect_exit 3 with "$T/key"
 rmdir "$REPO/repository-000009"
-rm "$REPO/repository-"$'\001'
+rm "$REPO/repository-"$'\001' "$REPO/backup/none"
 expect_exit 0 pitr list
