@@ -48,6 +48,10 @@ void scope_know(struct scope *s, const char *schema);
 /* Are these the same schema or table? */
 bool scope_same(const struct scope *s, const char *a, const char *b);
 bool scope_knows(const struct scope *s, const char *schema);
+/* Is it one of the server's own: accounts, time zones and the like, which are
+ * part of a whole server only?  `SYS` is somebody's, unless names are compared
+ * without case.  s NULL: as they are written. */
+bool scope_is_system(const struct scope *s, const char *schema);
 void scope_free(struct scope *s); /* content */
 
 /* Is it anything but all of the server?  NULL: no. */

@@ -52,16 +52,35 @@ number(const char *s, const struct unit *units, uint64_t *out)
     return -1;
 }
 
+/* A bound, in the largest unit of which it is a whole number; owned. */
+static char *
+bound(uint64_t v, const struct unit *units)
+{
+    const struct unit *best = NULL;
+
+    for (; units != NULL && units->name != NULL; units++)
+        if (v != 0 && v % units->times == 0)
+            best = units;
+    return best == NULL
+        ? xasprintf("%" PRIu64, v)
+        : xasprintf("%" PRIu64 "%s", v / best->times, best->name);
+}
+
 static int
 set_number(const struct opt *row, const char *value, const char *where,
     const struct unit *units, const char *want, uint64_t *out)
 {
     if (number(value, units, out) < 0)
         return bad(where, value, want);
-    if (row->max != 0 && (*out < row->min || *out > row->max))
-        return err_set(ERR_USAGE,
-            "%s: %s is out of range (%" PRIu64 " to %" PRIu64 ")", where, value,
-            row->min, row->max);
+    if (row->max != 0 && (*out < row->min || *out > row->max)) {
+        char *min = bound(row->min, units), *max = bound(row->max, units);
+
+        err_set(ERR_USAGE, "%s: %s is out of range (%s to %s)", where, value,
+            min, max);
+        free(min);
+        free(max);
+        return -1;
+    }
     return 0;
 }
 

@@ -172,15 +172,15 @@ named(const struct scope *s, const struct scope_name *v, size_t n,
     return false;
 }
 
-/* Accounts, time zones: what is in there is of a server, not of a part. */
-static bool
-is_system(const char *schema)
+bool
+scope_is_system(const struct scope *s, const char *schema)
 {
+    static const struct scope exact;
     static const char *const names[] = {
         "mysql", "sys", "information_schema", "performance_schema"};
 
     for (size_t i = 0; i < NELEM(names); i++)
-        if (strcasecmp(names[i], schema) == 0)
+        if (scope_same(s == NULL ? &exact : s, names[i], schema))
             return true;
     return false;
 }
@@ -190,7 +190,8 @@ scope_schema(const struct scope *s, const char *schema)
 {
     if (!scope_active(s))
         return SCOPE_WHOLE;
-    if (is_system(schema) || named(s, s->exclude, s->excludes, schema, NULL))
+    if (scope_is_system(s, schema) ||
+        named(s, s->exclude, s->excludes, schema, NULL))
         return SCOPE_NONE;
     if (s->onlys == 0 || named(s, s->only, s->onlys, schema, NULL))
         return SCOPE_WHOLE;
@@ -205,7 +206,8 @@ scope_table(const struct scope *s, const char *schema, const char *table)
 {
     if (!scope_active(s))
         return true;
-    if (is_system(schema) || named(s, s->exclude, s->excludes, schema, table))
+    if (scope_is_system(s, schema) ||
+        named(s, s->exclude, s->excludes, schema, table))
         return false;
     return s->onlys == 0 || named(s, s->only, s->onlys, schema, table);
 }

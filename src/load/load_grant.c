@@ -16,18 +16,6 @@
 #define NO_SUCH_COLUMN 1054
 #define NO_SUCH_ROUTINE 1305
 
-static bool
-is_servers(const char *schema)
-{
-    static const char *const own[] = {
-        "mysql", "sys", "information_schema", "performance_schema"};
-
-    for (size_t i = 0; i < NELEM(own); i++)
-        if (strcmp(schema, own[i]) == 0)
-            return true;
-    return false;
-}
-
 /* Its columns are those that the grant names. */
 static int
 for_table(struct db *db, struct stand_ins *s, const char *sql,
@@ -72,7 +60,7 @@ make_missing(struct db *db, const struct load *l, struct stand_ins *s,
 
     if (!ddl_grant_on(sql, &g))
         return -1;
-    if (is_servers(g.schema)) {
+    if (scope_is_system(NULL, g.schema)) {
         rc = -1;
     } else if (number == NO_SUCH_TABLE) {
         rc = for_table(db, s, sql, &g);

@@ -214,18 +214,6 @@ load_mark_remove(struct db *db)
 
 /* --- for the replay --- */
 
-static bool
-is_servers_own(const char *schema)
-{
-    static const char *const names[] = {"mysql", "sys", "information_schema",
-        "performance_schema", LOAD_MARK_SCHEMA};
-
-    for (size_t i = 0; i < NELEM(names); i++)
-        if (strcmp(names[i], schema) == 0)
-            return true;
-    return false;
-}
-
 int
 load_kept_schemas(struct db *db, char ***out, size_t *n)
 {
@@ -234,7 +222,8 @@ load_kept_schemas(struct db *db, char ***out, size_t *n)
     int rc = load_mark_read(db, &m);
 
     for (size_t i = 0; rc == 0 && i < m.kept_schemas; i++)
-        if (!is_servers_own(m.kept_schema[i]))
+        if (!scope_is_system(NULL, m.kept_schema[i]) &&
+            strcmp(m.kept_schema[i], LOAD_MARK_SCHEMA) != 0)
             add_name(out, n, &cap, m.kept_schema[i]);
     load_mark_free(&m);
     return rc;

@@ -17,6 +17,8 @@ expect_exit 2 pitr backup --jobs many
 said '--jobs' 'many' 'or auto'
 expect_exit 2 pitr backup -j3x
 said '--jobs' '3x'
+expect_exit 2 pitr backup --lock-wait 2h
+said '2h is out of range .100ms to 1h.'
 expect_exit 2 pitr restore -nx
 said 'no option -nx'
 expect_exit 2 pitr restore --until "half past two" --sandbox "$T/r"
