@@ -109,7 +109,9 @@ round()
     }
     echo "$how: $(wc -l <"$T/confirmed") confirmed, $(wc -l <"$T/restored")" \
         "restored, none lost"
-    rm -rf "$T/r" "$REPO" "$T"/key* "$T/signing.key" "$T"/confirmed.*
+    # What was seen of it goes too: the next round has a repository of its own.
+    rm -rf "$T/r" "$REPO" "$T"/key* "$T/signing.key" "$T"/confirmed.* \
+        "$XDG_STATE_HOME"
 }
 
 vault_up
