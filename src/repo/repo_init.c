@@ -97,6 +97,16 @@ repo_endorse(struct repo_file *f, const struct secret_key *secret)
     buf_free(&b);
 }
 
+static bool
+is_repository(const char *path)
+{
+    char *name = xasprintf("%s/repository", path);
+    bool yes = access(name, F_OK) == 0;
+
+    free(name);
+    return yes;
+}
+
 static int
 check_place(const char *path, const char *server, const char *signing_path)
 {
@@ -108,6 +118,12 @@ check_place(const char *path, const char *server, const char *signing_path)
             server);
     if ((is_free = dir_is_free(path)) < 0)
         return -1;
+    if (!is_free && is_repository(path)) {
+        err_set(ERR_NOREPO, "%s is a repository already", path);
+        return err_hint("It is as it was.  \"pitr list --repository %s\" shows "
+                        "what it has; a new one needs a directory of its own.",
+            path);
+    }
     if (!is_free) {
         err_set(ERR_NOREPO, "%s is not empty", path);
         return err_hint("Give a directory that does not exist yet, or remove "

@@ -140,6 +140,8 @@ sed "s|$REPO|$T/full|; s|/signing\.key|/signing3.key|" "$T/good.conf" >"$T/bad.c
 expect_exit 10 "$PITR" init --config "$T/bad.conf" --recipient-file "$T/key.pub"
 said "full" "empty"
 [ ! -e "$T/signing3.key" ] || fail "a failed init has left a signing key"
+expect_exit 10 pitr init --recipient-file "$T/key.pub"
+said "$REPO is a repository already" 'list --repository'
 expect_exit 2 pitr init
 said "recipient" "keygen"
 
