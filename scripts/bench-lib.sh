@@ -75,6 +75,7 @@ timed()
 {
     local name=$1 begun pid kb rc=0 most=0
     shift
+    sync # what others have written is not for this one to wait for
     begun=$EPOCHREALTIME
     "$@" >"$D/timed.out" 2>&1 &
     pid=$!
