@@ -69,6 +69,7 @@ const char *scope_to(const struct scope *s, const char *schema);
  */
 void scope_foreign_add(struct scope *s, struct scope_foreign *f);
 void scope_foreign_settle(struct scope *s);
+void scope_foreign_free(struct scope *s); /* part of scope_free() */
 /* By which foreign key rows that are deleted from the table (else: changed)
  * change some that are wanted, which they do not where not all between is; or
  * NULL. */

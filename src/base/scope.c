@@ -140,14 +140,7 @@ scope_free(struct scope *s)
         free(s->rename[i].to);
     }
     free(s->rename);
-    for (size_t i = 0; i < s->foreigns; i++) {
-        struct scope_foreign *f = &s->foreign[i];
-        free(f->schema);
-        free(f->table);
-        free(f->to_schema);
-        free(f->to_table);
-    }
-    free(s->foreign);
+    scope_foreign_free(s);
     for (size_t i = 0; i < s->knowns; i++)
         free(s->known[i]);
     free(s->known);

@@ -20,6 +20,16 @@ foreign_free(struct scope_foreign *f)
 }
 
 void
+scope_foreign_free(struct scope *s)
+{
+    for (size_t i = 0; i < s->foreigns; i++)
+        foreign_free(&s->foreign[i]);
+    free(s->foreign);
+    s->foreign = NULL;
+    s->foreigns = s->foreign_cap = 0;
+}
+
+void
 scope_foreign_add(struct scope *s, struct scope_foreign *f)
 {
     s->foreign =

@@ -97,12 +97,7 @@ load_grant(struct db *db, const struct load *l, const char *sql)
         err_saved_free(e);
         e = NULL;
     }
-    if (stand_ins_drop(db, &s) < 0 && rc == 0)
-        rc = -1;
-    if (e != NULL) {
-        err_clear();
-        rc = err_put(e);
-    }
+    rc = stand_ins_end(db, &s, rc, e);
     free(tried);
     return rc;
 }

@@ -83,6 +83,13 @@ add_foreign_keys(
     return rc;
 }
 
+/* Of the error at hand. */
+static bool
+is_refused(void)
+{
+    return err_kind() != ERR_UNREACHABLE && !stop_asked();
+}
+
 /*
  * With foreign_key_checks=0 a table that others refer to can be altered so that
  * no server takes their keys again: each one that is refused is said, and is no
@@ -96,13 +103,13 @@ foreign_keys_of(struct db *db, const struct load_table *t)
         return -1;
     if (add_foreign_keys(db, t, 0, t->ddl.foreigns) == 0)
         return 0;
+    if (!is_refused())
+        return -1;
     for (size_t i = 0; i < t->ddl.foreigns; i++) {
-        if (err_kind() == ERR_UNREACHABLE || stop_asked())
-            return -1;
         err_clear();
         if (add_foreign_keys(db, t, i, i + 1) == 0)
             continue;
-        if (err_kind() == ERR_UNREACHABLE || stop_asked())
+        if (!is_refused())
             return -1;
         log_warn("table %s.%s: a foreign key is not restored, the target "
                  "refused it: %s",

@@ -182,12 +182,7 @@ create_trigger(struct db *db, struct load *l, const struct schema_object *o)
         err_saved_free(e);
         e = NULL;
     }
-    if (stand_ins_drop(db, &s) < 0 && rc == 0)
-        rc = -1;
-    if (e != NULL) {
-        err_clear();
-        rc = err_put(e);
-    }
+    rc = stand_ins_end(db, &s, rc, e);
     free(column);
     return rc;
 }

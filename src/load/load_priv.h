@@ -191,7 +191,10 @@ int stand_in_column(struct db *db, struct stand_ins *s, const char *schema,
     const char *name, const char *column);
 int stand_in_routine(struct db *db, struct stand_ins *s, bool function,
     const char *schema, const char *name, size_t arguments);
-int stand_ins_drop(struct db *db, struct stand_ins *s);
+/* Drops them.  rc is what came of their use; e the error of that, or NULL,
+ * which is err again afterwards.  rc, or -1. */
+int stand_ins_end(
+    struct db *db, struct stand_ins *s, int rc, struct err_saved *e);
 /* Is that what a server's message says?  The names are owned. */
 bool missing_table(const char *text, char **schema, char **name);
 bool missing_function(const char *text, char **schema, char **name);

@@ -142,8 +142,8 @@ stand_in_routine(struct db *db, struct stand_ins *s, bool function,
     return 0;
 }
 
-int
-stand_ins_drop(struct db *db, struct stand_ins *s)
+static int
+drop_all(struct db *db, struct stand_ins *s)
 {
     int rc = 0;
 
@@ -157,6 +157,17 @@ stand_ins_drop(struct db *db, struct stand_ins *s)
     free(s->drop);
     *s = (struct stand_ins){0};
     return rc;
+}
+
+int
+stand_ins_end(struct db *db, struct stand_ins *s, int rc, struct err_saved *e)
+{
+    if (drop_all(db, s) < 0 && rc == 0)
+        rc = -1;
+    if (e == NULL)
+        return rc;
+    err_clear();
+    return err_put(e);
 }
 
 /* What stands between `before` and `after` in a message; NULL where they do

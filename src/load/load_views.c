@@ -337,12 +337,7 @@ load_views(struct db *db, struct load *l)
         rc = skip_the_rest(db, &t);
     if (rc < 0)
         e = err_take();
-    if (stand_ins_drop(db, &t.stand_ins) < 0 && rc == 0)
-        rc = -1;
-    if (e != NULL) {
-        err_clear();
-        rc = err_put(e);
-    }
+    rc = stand_ins_end(db, &t.stand_ins, rc, e);
     for (size_t i = 0; i < t.n; i++) {
         free(t.v[i].why);
         free(t.v[i].tried);

@@ -15,26 +15,28 @@
 #include "pitr/times.h"
 #include "stream_util.h"
 
+/* What the server counts: as db_value_u64(). */
+static int
+counted(struct lab *l, const char *name, uint64_t *out)
+{
+    return db_value_u64(l->db, out,
+        "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS "
+        "WHERE VARIABLE_NAME='Rpl_semi_sync_master_%s'",
+        name);
+}
+
 /* How many replicas acknowledge. */
 static int
 semisync_clients(struct lab *l, uint64_t *out)
 {
-    return db_value_u64(l->db, out,
-               "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS "
-               "WHERE VARIABLE_NAME='Rpl_semi_sync_master_clients'") < 0
-        ? -1
-        : 0;
+    return counted(l, "clients", out) < 0 ? -1 : 0;
 }
 
 /* Commits that no replica acknowledged in time. */
 static int
 not_acknowledged(struct lab *l, uint64_t *out)
 {
-    return db_value_u64(l->db, out,
-               "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS "
-               "WHERE VARIABLE_NAME='Rpl_semi_sync_master_no_tx'") < 0
-        ? -1
-        : 0;
+    return counted(l, "no_tx", out) < 0 ? -1 : 0;
 }
 
 /* Acknowledgements that the server has had. */
@@ -43,11 +45,7 @@ acks(struct lab *l)
 {
     uint64_t n;
 
-    assert_int_equal(
-        db_value_u64(l->db, &n,
-            "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS "
-            "WHERE VARIABLE_NAME='Rpl_semi_sync_master_get_ack'"),
-        1);
+    assert_int_equal(counted(l, "get_ack", &n), 1);
     return n;
 }
 
