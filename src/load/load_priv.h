@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include "pitr/digest.h"
 #include "pitr/load.h"
+#include "pitr/pool.h"
 #include "pitr/schema.h"
 
 /* --- load_ddl.c: pure functions on statements that the server printed --- */
@@ -243,6 +244,20 @@ int load_tables_wait(struct load_making *m, size_t table);
 void load_tables_break_off(struct load_making *m);
 /* Wait for all; frees m.  -1 with the first error. */
 int load_tables_end(struct load_making *m);
+
+/* load_order.c: under the lock of the workers */
+struct load_order {
+    struct load *l;
+    struct pool_work *v; /* parts; those before `next` were handed out */
+    size_t next;
+    bool *in; /* it has been loaded; by its number in the manifest */
+};
+void load_order_begin(struct load_order *o, struct load *l);
+void load_order_free(struct load_order *o);
+/* False: there is none, or all that are left have to wait for others. */
+bool load_order_take(struct load_order *o, size_t *part);
+void load_order_done(
+    struct load_order *o, const struct manifest_part *p, bool ok);
 
 /* load_rows.c: tables, rows, indexes */
 int load_rows(struct load *l, struct load_report *out);

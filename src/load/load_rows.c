@@ -1,6 +1,6 @@
 /*
  * load_rows.c -- the workers that fill the tables: the parts of the backup are
- * handed out, largest first; when the last part of a table is in, its indexes
+ * handed out (load_order.c); when the last part of a table is in, its indexes
  * are work for whoever is free next.  Who finds nothing else to do reads back
  * what is done.
  */
@@ -23,9 +23,8 @@ struct work {
     struct load_making *making;
     pthread_mutex_t lock;
     pthread_cond_t wake;
-    struct pool_work *order;
-    size_t next_part, parts_under_way;
-    bool *part_in; /* by its number in the manifest */
+    struct load_order order;
+    size_t parts_under_way;
     size_t *ready; /* tables whose rows are in, their indexes to be made */
     size_t ready_n, ready_taken;
     size_t *whole; /* tables with their indexes, to be read back */
@@ -283,98 +282,11 @@ load_part(struct filler *f, const struct manifest_part *p)
 
 enum job { JOB_NONE, JOB_PART, JOB_INDEX, JOB_COMPARE };
 
-static bool
-is_busy(const struct work *w, const struct manifest_part *p)
-{
-    for (size_t i = 0; i < p->tables; i++) {
-        if (w->l->table[p->table[i]].busy > 0)
-            return true;
-    }
-    return false;
-}
-
-static void
-set_busy(struct work *w, const struct manifest_part *p, int by)
-{
-    for (size_t i = 0; i < p->tables; i++)
-        w->l->table[p->table[i]].busy += (uint32_t)by;
-}
-
-/* Is a table in it whose rows are taken only as they were written?  ARCHIVE
- * refuses a number below its AUTO_INCREMENT. */
-static bool
-has_order(const struct manifest *m, const struct manifest_part *p)
-{
-    for (size_t i = 0; i < p->tables; i++)
-        if (strcasecmp(m->table[p->table[i]].engine, "ARCHIVE") == 0)
-            return true;
-    return false;
-}
-
-static bool
-shares_table(const struct manifest_part *a, const struct manifest_part *b)
-{
-    for (size_t i = 0; i < a->tables; i++)
-        for (size_t k = 0; k < b->tables; k++)
-            if (a->table[i] == b->table[k])
-                return true;
-    return false;
-}
-
-/* Who reads such a table writes one part after the other. */
-static bool
-in_turn(const struct work *w, size_t part)
-{
-    const struct manifest *m = w->l->conf->manifest;
-
-    if (!has_order(m, &m->part[part]))
-        return true;
-    for (size_t i = 0; i < part; i++)
-        if (!w->part_in[i] && shares_table(&m->part[i], &m->part[part]))
-            return false;
-    return true;
-}
-
-/* The largest part of tables that nobody is at: two workers in one table cost
- * the server a half more.  Else the largest.  Its place in the order; the
- * number of parts where all have to wait for others. */
-static size_t
-find_part(const struct work *w)
-{
-    const struct manifest *m = w->l->conf->manifest;
-    size_t any = m->parts;
-
-    for (size_t at = w->next_part; at < m->parts; at++) {
-        if (!in_turn(w, w->order[at].index))
-            continue;
-        if (!is_busy(w, &m->part[w->order[at].index]))
-            return at;
-        any = MIN(any, at);
-    }
-    return any;
-}
-
-static size_t
-take_part(struct work *w, size_t at)
-{
-    const struct manifest *m = w->l->conf->manifest;
-    struct pool_work found = w->order[at];
-
-    memmove(&w->order[w->next_part + 1], &w->order[w->next_part],
-        (at - w->next_part) * sizeof found);
-    w->order[w->next_part++] = found;
-    set_busy(w, &m->part[found.index], 1);
-    w->parts_under_way++;
-    return found.index;
-}
-
 /* The next piece of work; waits while others may still make some. */
 static enum job
 take_job(struct work *w, size_t *which)
 {
-    const struct manifest *m = w->l->conf->manifest;
     enum job job = JOB_NONE;
-    size_t at;
 
     pthread_mutex_lock(&w->lock);
     for (;;) {
@@ -385,8 +297,8 @@ take_job(struct work *w, size_t *which)
             job = JOB_INDEX;
             break;
         }
-        if ((at = find_part(w)) < m->parts) {
-            *which = take_part(w, at);
+        if (load_order_take(&w->order, which)) {
+            w->parts_under_way++;
             job = JOB_PART;
             break;
         }
@@ -416,8 +328,7 @@ part_done(struct work *w, const struct manifest_part *p, bool ok)
 {
     pthread_mutex_lock(&w->lock);
     w->parts_under_way--;
-    w->part_in[p - w->l->conf->manifest->part] = ok;
-    set_busy(w, p, -1);
+    load_order_done(&w->order, p, ok);
     for (size_t i = 0; ok && i < p->tables; i++) {
         struct load_table *t = &w->l->table[p->table[i]];
         t->rows += p->rows[i];
@@ -527,12 +438,9 @@ prepare(struct work *w)
 {
     const struct manifest *m = w->l->conf->manifest;
 
-    w->order = xcalloc(m->parts + 1, sizeof *w->order);
-    w->part_in = xcalloc(m->parts + 1, sizeof *w->part_in);
     w->ready = xcalloc(m->tables + 1, sizeof *w->ready);
     w->whole = xcalloc(m->tables + 1, sizeof *w->whole);
     for (size_t i = 0; i < m->parts; i++) {
-        w->order[i] = (struct pool_work){i, m->part[i].size};
         for (size_t k = 0; k < m->part[i].tables; k++) {
             if (m->part[i].table[k] >= m->tables)
                 return err_set(ERR_VERIFY, "%s: no such table in the manifest",
@@ -546,7 +454,7 @@ prepare(struct work *w)
         if (t->parts == 0 && (t->ddl.indexes > 0 || t->ddl.disable_keys))
             w->ready[w->ready_n++] = i;
     }
-    pool_largest_first(w->order, m->parts);
+    load_order_begin(&w->order, w->l);
     return 0;
 }
 
@@ -564,7 +472,7 @@ making_order(const struct work *w)
         order[n++] = w->ready[i];
     }
     for (size_t i = 0; i < m->parts; i++) {
-        const struct manifest_part *p = &m->part[w->order[i].index];
+        const struct manifest_part *p = &m->part[w->order.v[i].index];
         for (size_t k = 0; k < p->tables; k++) {
             if (!seen[p->table[k]])
                 order[n++] = p->table[k];
@@ -615,13 +523,12 @@ load_rows(struct load *l, struct load_report *out)
     if (rc == 0 && stop_asked())
         rc = stop_error();
     if (rc == 0 &&
-        (w.next_part < l->conf->manifest->parts || w.ready_taken < w.ready_n))
+        (w.order.next < l->conf->manifest->parts || w.ready_taken < w.ready_n))
         rc = err_set(ERR_FAILED, "not all rows were loaded");
     out->rows = w.rows;
     out->bytes = w.bytes;
     out->index_us += w.index_us;
-    free(w.order);
-    free(w.part_in);
+    load_order_free(&w.order);
     free(w.ready);
     free(w.whole);
     return rc;
